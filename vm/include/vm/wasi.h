@@ -1,0 +1,100 @@
+/*
+ * wasi.h - WASI preview 1 for instances of a store.
+ *
+ * vm_wasi_define puts the functions into a linker, once. vm_wasi_attach gives one store its
+ * arguments, environment, streams and file trees. Guests see nothing that was not given here.
+ *
+ * Both import module names are served: wasi_snapshot_preview1, and the older wasi_unstable with
+ * its own layouts and constants.
+ */
+#pragma once
+
+#include "vm/linker.h"
+
+/* Define all functions of both module names. */
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_wasi_define(struct vm_linker *linker,
+                                                      struct vm_error *err);
+
+/*
+ * Where a standard stream goes. Exactly one of the forms:
+ *   VM_WASI_NULL    reads give end of file, writes vanish
+ *   VM_WASI_FD      a descriptor of the host, borrowed, never closed
+ *   VM_WASI_BYTES   stdin only: bytes, borrowed until the store is freed
+ *   VM_WASI_WRITER  stdout and stderr only: a callback gets each write; it returns VM_OK, or an
+ *                   error from vm_error_trap (VM_TRAP_OUTPUT_LIMIT, say) that ends the guest
+ */
+enum vm_wasi_stream_kind { VM_WASI_NULL, VM_WASI_FD, VM_WASI_BYTES, VM_WASI_WRITER };
+
+struct vm_wasi_stream {
+	enum vm_wasi_stream_kind kind;
+	int fd;
+	struct vm_str bytes;
+	enum vm_status (*write)(void *env, const void *data, size_t len, struct vm_error *err);
+	void *env;
+};
+
+struct vm_wasi_tree; /* an in-memory file tree */
+
+/* A folder of the host (host_path), or an in-memory tree, under a name for the guest. */
+struct vm_wasi_preopen {
+	struct vm_str guest_path;
+	const char *host_path;     /* NULL for a tree */
+	struct vm_wasi_tree *tree; /* borrowed until the store is freed */
+	bool read_only;
+};
+
+/* Everything is copied but what is said to be borrowed. */
+struct vm_wasi_config {
+	const struct vm_str *args; /* program name first */
+	size_t arg_count;
+	const struct vm_str *env;  /* "NAME=value" */
+	size_t env_count;
+	const struct vm_wasi_preopen *preopens;
+	size_t preopen_count;
+	struct vm_wasi_stream stdin_stream;
+	struct vm_wasi_stream stdout_stream;
+	struct vm_wasi_stream stderr_stream;
+	const int *listen_fds;     /* listening sockets, borrowed, behind the preopens */
+	size_t listen_fd_count;
+};
+
+/*
+ * Give the store its WASI state, freed with it.
+ *
+ * Returns VM_E_IO       a preopened folder cannot be opened: names it and says why
+ *         VM_E_ARGUMENT NUL in an argument, a variable without '=', already attached
+ */
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_wasi_attach(struct vm_store *store,
+                                                      const struct vm_wasi_config *config,
+                                                      struct vm_error *err);
+
+/* --- in-memory trees ---------------------------------------------------------------------- */
+
+/*
+ * An empty tree. Its files' bytes and a fixed amount an entry are bounded by bytes_max and, once
+ * attached, charged to the store.
+ */
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_wasi_tree_new(uint64_t bytes_max,
+                                                        struct vm_wasi_tree **out,
+                                                        struct vm_error *err);
+VM_EXPORT void vm_wasi_tree_free(struct vm_wasi_tree *tree); /* NULL is fine */
+
+/*
+ * Add a file, making the folders above it; replaces a file of that path. The path is relative
+ * to the root or starts with '/', has no '.' or '..' parts, no empty part and no NUL. The bytes
+ * are copied. Returns VM_E_ARGUMENT, VM_E_LIMIT, VM_E_NOMEM.
+ */
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_wasi_tree_put(struct vm_wasi_tree *tree,
+                                                        struct vm_str path, const void *data,
+                                                        size_t len, struct vm_error *err);
+
+/*
+ * Call visit for every regular file whose full path ("/out/a.txt") matches the pattern, in order
+ * of path; '*' stands for any run without '/', "**" for any run. visit's data is valid during
+ * the call; a status other than VM_OK ends the walk and is returned.
+ */
+VM_EXPORT enum vm_status vm_wasi_tree_collect(
+    const struct vm_wasi_tree *tree, struct vm_str pattern,
+    enum vm_status (*visit)(void *env, struct vm_str path, const void *data, size_t len,
+                            struct vm_error *err),
+    void *env, struct vm_error *err);
