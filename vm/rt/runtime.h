@@ -1,0 +1,202 @@
+/*
+ * runtime.h - what running code sees: stores, instances and their parts.
+ *
+ * A store is used by one thread at a time. Everything that handlers of the interpreter and
+ * native code touch is in struct vm_run (one per store) and struct vm_instance.
+ *
+ * The uniform convention: every function, whoever runs it, is entered through
+ *
+ *     status = func->entry(func, run, slots)
+ *
+ * with its arguments in 8-byte slots (v128 two, low half first) and its results written over
+ * them. Anything but VM_OK has its details in *run->err. run->caller is the instance that calls.
+ *
+ * Spec:    Core 3.0, section 4.2
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include "vm/core/engine.h"
+#include "vm/core/module.h"
+#include "vm/instance.h"
+#include "vm/linker.h"
+
+struct vm_run;
+
+typedef enum vm_status (*func_entry)(struct vm_func *func, struct vm_run *run,
+                                     union vm_slot *slots);
+
+struct vm_func {
+	func_entry entry;
+	const struct vm_type *type;
+	struct vm_instance *instance; /* that defines it; of a host function: that imported it */
+	void *code;     /* the tier's, or struct host_func * */
+	uint32_t index; /* in the instance's module */
+	bool is_host;
+};
+
+struct host_func {
+	const struct vm_type *type;
+	vm_host_fn fn;
+	void *env;
+};
+
+struct vm_memory {
+	uint8_t *base;     /* never moves */
+	uint64_t size;     /* bytes accessible now */
+	uint64_t pages;
+	uint64_t pages_max; /* declared and configured maximum, the smaller */
+	struct vm_memorytype type;
+	struct vm_store *store;
+	/* The rest is rt/memory.c's: the reservation. */
+	uint64_t reserved_bytes; /* from base, guard not counted */
+	uint64_t committed_bytes; /* readable and writable */
+	uint64_t dirty_bytes;     /* may be non-zero */
+	struct vm_memory *next;   /* of the store */
+};
+
+struct vm_table {
+	void **elems; /* references; may move when the table grows */
+	uint64_t size;
+	uint64_t capacity;
+	uint64_t max;
+	struct vm_tabletype type;
+	struct vm_store *store;
+	struct vm_table *next;
+};
+
+union global_cell {
+	union vm_slot slot;
+	uint64_t u64[2]; /* v128: both */
+	uint8_t bytes[16];
+};
+
+struct vm_global {
+	union global_cell cell; /* first: instances point at it */
+	struct vm_globaltype type;
+	struct vm_store *store;
+	struct vm_global *next;
+};
+
+struct vm_tag {
+	const struct vm_type *type;
+	struct vm_tag *next;
+};
+
+/* A passive segment's state: dropped ones have length 0. */
+struct elem_instance {
+	void **elems; /* evaluated references */
+	uint64_t count;
+};
+
+struct vm_instance {
+	struct vm_run *run;
+	uint8_t *memory0;           /* base of memories[0], or NULL */
+	struct vm_memory **memories; /* index spaces of the module */
+	struct vm_table **tables;
+	union global_cell **globals;
+	struct vm_func **imported_funcs;
+	struct vm_func *funcs;      /* by module_func.slot */
+	void *code;                 /* the tier's module code in this instance's variant */
+	const uint8_t **data_bytes; /* passive and active data segments, by index */
+	uint64_t *data_sizes;       /* 0 when dropped */
+	struct elem_instance *elems;
+	struct vm_tag **tags;
+	struct vm_module *module;
+	struct vm_store *store;
+	const struct vm_tier *tier;
+	struct vm_program *program; /* keeps host functions alive, or NULL */
+	struct vm_instance *next;   /* of the store */
+};
+
+/* The function object of an index that has a slot or is imported. */
+static inline struct vm_func *
+instance_func(const struct vm_instance *instance, uint32_t index)
+{
+	const struct vm_module *module = instance->module;
+
+	if (index < module->func_import_count)
+		return instance->imported_funcs[index];
+	return &instance->funcs[module->funcs[index].slot];
+}
+
+/* --- the running thread ------------------------------------------------------------------- */
+
+/* Registers at a fault in guest code, for the tier to find out where it was. */
+struct rt_fault {
+	uintptr_t pc;
+	uintptr_t address;
+	uintptr_t regs[16]; /* in the order of the processor's encoding on x86-64 */
+};
+
+struct vm_run {
+	atomic_uint stop;   /* enum vm_trap: why to end, or 0. Looked at by loops and calls */
+	bool metered;
+	uint64_t fuel;      /* left; metered code subtracts, and traps instead of wrapping */
+	union vm_slot *stack; /* guest frames of the interpreter: stack <= top <= stack_end */
+	union vm_slot *top;   /* first slot free for a nested entry */
+	union vm_slot *stack_end;
+	struct vm_instance *caller;
+	struct vm_error *err; /* where details of a failure go; not NULL while something runs */
+	void *exit_sp;      /* stack pointer of the innermost rt_enter, for the fault handler */
+	enum vm_trap trap;  /* set by the fault handler */
+	struct rt_fault fault;
+	uint64_t host_calls;
+	uint32_t depth;     /* nested entries on the thread's own stack */
+	struct vm_store *store;
+};
+
+/*
+ * Run fn(arg) so that a memory fault, or the stop signal, in guest code ends it: then rt_enter
+ * returns VM_TRAP with run->trap and run->fault set, otherwise fn's result. Guest code is what
+ * lies in the section VM_GUEST_TEXT (and, with native tiers, in registered ranges); it must hold
+ * no locks. Entries nest.
+ */
+enum vm_status rt_enter(struct vm_run *run, enum vm_status (*fn)(void *arg), void *arg);
+
+#define VM_GUEST_TEXT __attribute__((section("vm_guest_text"), used))
+
+/* Most nested entries (guest -> host -> guest): each uses the thread's own stack. */
+enum { RT_DEPTH_MAX = 200 };
+
+/* --- tiers -------------------------------------------------------------------------------- */
+
+struct vm_tier {
+	const char *name; /* "interp" */
+	uint32_t number;  /* of its row in vm_module.code */
+	vm_features unsupported; /* modules that use these cannot be instantiated */
+	/* The module's code in one variant; made on the first call, owned by the module. */
+	enum vm_status (*module_code)(struct vm_module *module, bool metered, void **out_code,
+	                              struct vm_error *err);
+	/* vm_func.code of a defined function. */
+	void *(*func_code)(void *module_code, uint32_t function);
+	func_entry entry;
+};
+
+extern const struct vm_tier vm_tier_interp; /* interp/interp.c */
+
+/* --- operations that tiers call ------------------------------------------------------------ */
+
+/* memory.grow: pages before, or -1. */
+int64_t memory_grow(struct vm_memory *memory, uint64_t delta_pages);
+/* Bulk operations check all bounds first, look at run->stop, and return VM_TRAP_NONE or a trap. */
+enum vm_trap memory_fill(struct vm_run *run, struct vm_memory *memory, uint64_t address,
+                         uint8_t value, uint64_t len);
+enum vm_trap memory_copy(struct vm_run *run, struct vm_memory *dst, uint64_t dst_address,
+                         struct vm_memory *src, uint64_t src_address, uint64_t len);
+enum vm_trap memory_init(struct vm_instance *instance, uint32_t segment, struct vm_memory *memory,
+                         uint64_t address, uint64_t source, uint64_t len);
+void data_drop(struct vm_instance *instance, uint32_t segment);
+int64_t table_grow(struct vm_table *table, uint64_t delta, void *init);
+enum vm_trap table_fill(struct vm_run *run, struct vm_table *table, uint64_t index, void *value,
+                        uint64_t len);
+enum vm_trap table_copy(struct vm_run *run, struct vm_table *dst, uint64_t dst_index,
+                        struct vm_table *src, uint64_t src_index, uint64_t len);
+enum vm_trap table_init(struct vm_instance *instance, uint32_t segment, struct vm_table *table,
+                        uint64_t index, uint64_t source, uint64_t len);
+void elem_drop(struct vm_instance *instance, uint32_t segment);
+
+/* Evaluate a constant expression of the instance being made. */
+VM_MUST_CHECK enum vm_status constexpr_eval(struct vm_instance *instance,
+                                            const struct const_expr *expr, union global_cell *out,
+                                            struct vm_error *err);
