@@ -68,6 +68,6 @@ void metrics_collect_process(void);
 
 /*
  * The report, text/plain; version=0.0.4. *out_text is malloc()ed, *out_size without its NUL. Series
- * with two labels are left out while they are zero. False: out of memory.
+ * of a route, or with two labels, are left out while they are zero. False: out of memory.
  */
 VM_MUST_CHECK bool metrics_format(char **out_text, size_t *out_size);
