@@ -1,0 +1,408 @@
+#include "client/wasmedge/options.h"
+
+#include "client/cli/complete.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the table ------------------------------------------------------------------------------ */
+
+#define HELP_disable "refuse modules with "
+#define HELP_enable "allow modules with "
+
+#define SWITCH(verb, name, feature, text) \
+	{ #verb "-" name, 0, NULL, "", CLI_REPEAT, HELP_##verb text },
+
+#define FEATURE_OPTIONS \
+	{ "wasm-1", 0, NULL, "", CLI_REPEAT, "allow what WebAssembly 1.0 has" }, \
+	{ "wasm-2", 0, NULL, "", CLI_REPEAT, "allow what WebAssembly 2.0 has" }, \
+	{ "wasm-3", 0, NULL, "", CLI_REPEAT, "allow what WebAssembly 3.0 has (the default)" }, \
+	{ "enable-all", 0, NULL, "", CLI_REPEAT, "allow every feature that there is a switch for" },
+
+static const struct cli_option run_option_rows[] = {
+	{ "reactor", 0, NULL, "", 0,
+	  "call the exported function that is named first behind FILE, with the words behind as its "
+	  "arguments, rather than _start" },
+	{ "dir", 0, "[GUEST:]HOST[:readonly]", "@folder", CLI_REPEAT,
+	  "let the guest use the folder HOST, under the name GUEST, or under its own" },
+	{ "env", 0, "NAME=VALUE", "", CLI_REPEAT,
+	  "set a variable in the guest's environment, which is empty otherwise" },
+	{ "module", 0, "NAME:FILE", "@file", CLI_REPEAT,
+	  "instantiate another module first and let imports from NAME find its exports" },
+	{ "time-limit", 0, "MS", "", CLI_REPEAT,
+	  "stop the guest after so many milliseconds; 0 for no limit (the default)" },
+	{ "gas-limit", 0, "N", "", CLI_REPEAT,
+	  "stop the guest when its instructions, and what host functions charge, cost more than N" },
+	{ "memory-page-limit", 0, "N", "", CLI_REPEAT,
+	  "let each memory have N pages of 64 KiB at most" },
+	{ "tier", 0, "interp|native", "interp native", CLI_REPEAT,
+	  "how to run it: interpreted (the default), or as native code" },
+	{ "force-interpreter", 0, NULL, "", CLI_REPEAT, "the same as --tier interp" },
+	{ "enable-instruction-count", 0, NULL, "", CLI_REPEAT,
+	  "say afterwards how many instructions were executed" },
+	{ "enable-gas-measuring", 0, NULL, "", CLI_REPEAT, "say afterwards what the run cost" },
+	{ "enable-time-measuring", 0, NULL, "", CLI_REPEAT, "say afterwards how long it took" },
+	{ "enable-all-statistics", 0, NULL, "", CLI_REPEAT, "all of these three" },
+	FEATURE_OPTIONS
+#include "client/wasmedge/switches.def"
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
+
+static const struct cli_option load_option_rows[] = {
+	FEATURE_OPTIONS
+#include "client/wasmedge/switches.def"
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
+#undef SWITCH
+
+static const struct cli_option completion_option_rows[] = {
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
+
+static const struct cli_option program_option_rows[] = {
+	{ "version", 'v', NULL, "", 0, "print the version" },
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
+
+/* "run" comes first: run_verb below. */
+static const struct cli_verb verbs[] = {
+	{ "run", "FILE [ARG...]", "@file|@file", 1, SIZE_MAX, 0,
+	  "Run a WASI command, or call a function of a module", run_option_rows, verb_run },
+	{ "", "FILE [ARG...]", "@file|@file", 1, SIZE_MAX, 0, "The same as run", run_option_rows,
+	  verb_run },
+	{ "validate", "FILE...", "@file", 1, SIZE_MAX, 0,
+	  "Check that files are valid WebAssembly modules", load_option_rows, verb_validate },
+	{ "parse", "FILE", "@file", 1, 1, 0,
+	  "List the sections, imports and exports of a module", load_option_rows, verb_parse },
+	{ "completion", CLI_SHELLS, CLI_SHELLS, 1, 1, 0,
+	  "Print the completion script for a shell", completion_option_rows, verb_completion },
+};
+
+static const struct cli_verb *const run_verb = &verbs[0];
+
+const struct cli_program wasmedge_program = {
+	.name = "wasmedge",
+	.summary = "Run, check and list WebAssembly modules.",
+	.options = program_option_rows,
+	.verbs = verbs,
+	.verb_count = sizeof verbs / sizeof verbs[0],
+};
+
+/* --- the words ------------------------------------------------------------------------------ */
+
+static bool
+is_option(const char *word)
+{
+	return word[0] == '-' && word[1] != '\0' && strcmp(word, "--") != 0;
+}
+
+/* Is the word an option of run whose value is the next word? */
+static bool
+takes_next_word(const char *word)
+{
+	for (const struct cli_option *o = run_verb->options; o->name != NULL; o++)
+		if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, o->name) == 0)
+			return o->value != NULL;
+	return false;
+}
+
+int
+options_normalise(int argc, char *const *argv, char **out_argv)
+{
+	static char run_word[] = "run", end_word[] = "--";
+	int from = 0, to = 0;
+	const struct cli_verb *verb = argc > 1 && argv[1][0] != '\0'
+	                                  ? cli_find_verb(&wasmedge_program, argv[1])
+	                                  : NULL;
+
+	if (argc > 0)
+		out_argv[to++] = argv[from++];
+	if (verb == NULL)
+		out_argv[to++] = run_word;
+	else
+		out_argv[to++] = argv[from++];
+	if (verb == NULL || verb == run_verb) {
+		while (from < argc && is_option(argv[from])) {
+			bool two = takes_next_word(argv[from]);
+
+			out_argv[to++] = argv[from++];
+			if (two && from < argc)
+				out_argv[to++] = argv[from++];
+		}
+		if (from < argc && strcmp(argv[from], "--") == 0)
+			from++;
+		if (from < argc)
+			out_argv[to++] = end_word;
+	}
+	while (from < argc)
+		out_argv[to++] = argv[from++];
+	out_argv[to] = NULL;
+	return to;
+}
+
+enum options_answer
+options_question(int argc, char *const *argv)
+{
+	for (int i = 1; i < argc && is_option(argv[i]); i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return OPTIONS_HELP;
+		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-v") == 0)
+			return OPTIONS_VERSION;
+		if (takes_next_word(argv[i]))
+			i++;
+	}
+	return OPTIONS_NONE;
+}
+
+/* --- features ------------------------------------------------------------------------------- */
+
+static const struct feature_switch {
+	const char *option;
+	bool enable;
+	vm_features bits;
+} feature_switches[] = {
+#define IS_disable false
+#define IS_enable true
+#define SWITCH(verb, name, feature, text) \
+	{ #verb "-" name, IS_##verb, VM_FEATURE_BIT(feature) },
+#include "client/wasmedge/switches.def"
+#undef SWITCH
+};
+
+static vm_features
+features_of_base(const struct cli_args *args)
+{
+	vm_features features = vm_features_of_version(30);
+
+	for (size_t i = 0; i < args->given_count; i++) {
+		const char *name = args->given[i].option->name;
+
+		if (strcmp(name, "wasm-1") == 0)
+			features = vm_features_of_version(10);
+		else if (strcmp(name, "wasm-2") == 0)
+			features = vm_features_of_version(20);
+		else if (strcmp(name, "wasm-3") == 0)
+			features = vm_features_of_version(30);
+	}
+	return features;
+}
+
+/* The switch's features added or taken away, as every switch of its name asks. */
+static vm_features
+features_switched(vm_features features, const char *name)
+{
+	for (size_t i = 0; i < sizeof feature_switches / sizeof feature_switches[0]; i++) {
+		const struct feature_switch *s = &feature_switches[i];
+
+		if (strcmp(name, "enable-all") == 0)
+			features |= s->bits;
+		else if (strcmp(name, s->option) == 0)
+			features = s->enable ? features | s->bits : features & ~s->bits;
+	}
+	return features;
+}
+
+/* The version counts first, wherever it stands; then the switches, in order. */
+vm_features
+options_features(const struct cli_args *args)
+{
+	vm_features features = features_of_base(args);
+
+	for (size_t i = 0; i < args->given_count; i++)
+		features = features_switched(features, args->given[i].option->name);
+	return features;
+}
+
+/* --- values --------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static bool
+refuse(char *message, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(message, OPTIONS_MESSAGE_MAX, format, ap);
+	va_end(ap);
+	return false;
+}
+
+/* The last value of an option that may be repeated, or NULL. */
+static const char *
+last_value(const struct cli_args *args, const char *name)
+{
+	const char *value, *last = NULL;
+	size_t position = 0;
+
+	while ((value = cli_next(args, name, &position)) != NULL)
+		last = value;
+	return last;
+}
+
+/* Leaves *out alone when the option is not there. */
+static bool
+read_number(const struct cli_args *args, const char *name, uint64_t max, uint64_t *out,
+            char *message)
+{
+	const char *text = last_value(args, name);
+
+	if (text == NULL)
+		return true;
+	char *end;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end != '\0')
+		return refuse(message, "--%s: expected a decimal number, got \"%s\"", name, text);
+	if (errno == ERANGE || value > max)
+		return refuse(message, "--%s: %s is too large, at most %llu", name, text,
+		              (unsigned long long)max);
+	*out = value;
+	return true;
+}
+
+static struct vm_str
+str_of(const char *text, size_t len)
+{
+	return (struct vm_str){ text, len };
+}
+
+/* HOST, GUEST:HOST or GUEST:HOST:readonly; an empty GUEST is the root. */
+static bool
+read_dir(const char *text, struct run_options *options, char *message)
+{
+	size_t guest_len = strcspn(text, ":");
+	const char *host = text[guest_len] == ':' ? text + guest_len + 1 : text;
+	size_t host_len = strcspn(host, ":");
+	bool read_only = strcmp(host + host_len, ":readonly") == 0;
+
+	if (host[host_len] != '\0' && !read_only)
+		return refuse(message, "--dir: expected HOST, GUEST:HOST or GUEST:HOST:readonly, "
+		                       "got \"%s\"", text);
+	if (host_len == 0)
+		return refuse(message, "--dir: \"%s\" names no folder of the host", text);
+	char *host_path = strndup(host, host_len);
+	if (host_path == NULL)
+		return refuse(message, "out of memory");
+	options->host_paths[options->preopen_count] = host_path;
+	options->preopens[options->preopen_count++] = (struct vm_wasi_preopen){
+		.guest_path = guest_len > 0 ? str_of(text, guest_len) : VM_STR("/"),
+		.host_path = host_path,
+		.read_only = read_only,
+	};
+	return true;
+}
+
+static bool
+read_env(const char *text, struct vm_str *out, char *message)
+{
+	if (text[0] == '=' || strchr(text, '=') == NULL)
+		return refuse(message, "--env: expected NAME=VALUE, got \"%s\"", text);
+	*out = str_of(text, strlen(text));
+	return true;
+}
+
+static bool
+read_module(const char *text, struct module_option *out, char *message)
+{
+	size_t name_len = strcspn(text, ":");
+
+	if (text[name_len] == '\0' || text[name_len + 1] == '\0')
+		return refuse(message, "--module: expected NAME:FILE, got \"%s\"", text);
+	*out = (struct module_option){ str_of(text, name_len), text + name_len + 1 };
+	return true;
+}
+
+static bool
+read_lists(const struct cli_args *args, struct run_options *out, char *message)
+{
+	for (size_t i = 0; i < args->given_count; i++) {
+		const char *name = args->given[i].option->name;
+		const char *value = args->given[i].value;
+
+		if (strcmp(name, "dir") == 0) {
+			if (!read_dir(value, out, message))
+				return false;
+		} else if (strcmp(name, "env") == 0) {
+			if (!read_env(value, &out->env[out->env_count], message))
+				return false;
+			out->env_count++;
+		} else if (strcmp(name, "module") == 0) {
+			if (!read_module(value, &out->modules[out->module_count], message))
+				return false;
+			out->module_count++;
+		}
+	}
+	return true;
+}
+
+static bool
+read_tier(const struct cli_args *args, char *message)
+{
+	const char *tier = last_value(args, "tier");
+
+	if (tier == NULL || strcmp(tier, "interp") == 0)
+		return true;
+	if (strcmp(tier, "native") == 0)
+		return refuse(message, "--tier native: this build has no native tier yet; leave the "
+		                       "option out, or use --tier interp");
+	return refuse(message, "--tier: expected interp or native, got \"%s\"", tier);
+}
+
+static bool
+read_limits(const struct cli_args *args, struct run_options *out, char *message)
+{
+	/* Times beyond that would not fit the clock in nanoseconds. */
+	const uint64_t time_max_ms = UINT64_C(1) << 43;
+
+	out->has_gas_limit = cli_has(args, "gas-limit");
+	out->memory_page_limit = UINT64_MAX;
+	return read_number(args, "gas-limit", UINT64_MAX - 1, &out->gas_limit, message) &&
+	       read_number(args, "time-limit", time_max_ms, &out->time_limit_ms, message) &&
+	       read_number(args, "memory-page-limit", UINT64_C(1) << 48, &out->memory_page_limit,
+	                   message);
+}
+
+bool
+run_options_read(const struct cli_args *args, struct run_options *out,
+                 char message[OPTIONS_MESSAGE_MAX])
+{
+	struct run_options options = { 0 };
+	size_t count = args->given_count + 1;
+	bool all = cli_has(args, "enable-all-statistics");
+
+	options.reactor = cli_has(args, "reactor");
+	options.features = options_features(args);
+	options.count_instructions = all || cli_has(args, "enable-instruction-count");
+	options.measure_gas = all || cli_has(args, "enable-gas-measuring");
+	options.measure_time = all || cli_has(args, "enable-time-measuring");
+	options.preopens = calloc(count, sizeof *options.preopens);
+	options.host_paths = calloc(count, sizeof *options.host_paths);
+	options.env = calloc(count, sizeof *options.env);
+	options.modules = calloc(count, sizeof *options.modules);
+	if (options.preopens == NULL || options.host_paths == NULL || options.env == NULL ||
+	    options.modules == NULL) {
+		run_options_clear(&options);
+		return refuse(message, "out of memory");
+	}
+	if (!read_tier(args, message) || !read_limits(args, &options, message) ||
+	    !read_lists(args, &options, message)) {
+		run_options_clear(&options);
+		return false;
+	}
+	*out = options;
+	return true;
+}
+
+void
+run_options_clear(struct run_options *options)
+{
+	for (size_t i = 0; i < options->preopen_count; i++)
+		free(options->host_paths[i]);
+	free(options->preopens);
+	free(options->host_paths);
+	free(options->env);
+	free(options->modules);
+	*options = (struct run_options){ 0 };
+}
