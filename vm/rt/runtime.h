@@ -48,11 +48,9 @@ struct vm_memory {
 	uint64_t pages_max; /* declared and configured maximum, the smaller */
 	struct vm_memorytype type;
 	struct vm_store *store;
-	/* The rest is rt/memory.c's: the reservation. */
+	/* The rest is rt/memory.c's: the reservation. All of [0, size) is readable and writable. */
 	uint64_t reserved_bytes; /* from base, guard not counted */
-	uint64_t committed_bytes; /* readable and writable */
-	uint64_t dirty_bytes;     /* may be non-zero */
-	struct vm_memory *next;   /* of the store */
+	struct vm_memory *next;  /* of the store */
 };
 
 struct vm_table {
@@ -62,6 +60,7 @@ struct vm_table {
 	uint64_t max;
 	struct vm_tabletype type;
 	struct vm_store *store;
+	struct rec_group *group; /* held for an embedder's table of a defined type, or NULL */
 	struct vm_table *next;
 };
 
@@ -75,17 +74,18 @@ struct vm_global {
 	union global_cell cell; /* first: instances point at it */
 	struct vm_globaltype type;
 	struct vm_store *store;
+	struct rec_group *group; /* as in tables */
 	struct vm_global *next;
 };
 
 struct vm_tag {
 	const struct vm_type *type;
-	struct vm_tag *next;
+	struct vm_store *store;
 };
 
-/* A passive segment's state: dropped ones have length 0. */
+/* A segment's state: dropped ones, active ones after instantiation too, have count 0. */
 struct elem_instance {
-	void **elems; /* evaluated references */
+	void **elems; /* evaluated references; NULL when the module lists function indices */
 	uint64_t count;
 };
 
@@ -98,8 +98,7 @@ struct vm_instance {
 	struct vm_func **imported_funcs;
 	struct vm_func *funcs;      /* by module_func.slot */
 	void *code;                 /* the tier's module code in this instance's variant */
-	const uint8_t **data_bytes; /* passive and active data segments, by index */
-	uint64_t *data_sizes;       /* 0 when dropped */
+	uint64_t *data_sizes;       /* by segment, 0 when dropped; NULL without a data count section */
 	struct elem_instance *elems;
 	struct vm_tag **tags;
 	struct vm_module *module;
@@ -130,6 +129,7 @@ struct rt_fault {
 };
 
 struct vm_run {
+	void *exit_sp;      /* first: stack pointer of the innermost rt_enter, for the fault handler */
 	atomic_uint stop;   /* enum vm_trap: why to end, or 0. Looked at by loops and calls */
 	bool metered;
 	uint64_t fuel;      /* left; metered code subtracts, and traps instead of wrapping */
@@ -138,7 +138,6 @@ struct vm_run {
 	union vm_slot *stack_end;
 	struct vm_instance *caller;
 	struct vm_error *err; /* where details of a failure go; not NULL while something runs */
-	void *exit_sp;      /* stack pointer of the innermost rt_enter, for the fault handler */
 	enum vm_trap trap;  /* set by the fault handler */
 	struct rt_fault fault;
 	uint64_t host_calls;
@@ -150,11 +149,21 @@ struct vm_run {
  * Run fn(arg) so that a memory fault, or the stop signal, in guest code ends it: then rt_enter
  * returns VM_TRAP with run->trap and run->fault set, otherwise fn's result. Guest code is what
  * lies in the section VM_GUEST_TEXT (and, with native tiers, in registered ranges); it must hold
- * no locks. Entries nest.
+ * no locks. Entries nest. A tier's entry calls this around its guest code: only the tier can say
+ * where a fault happened.
  */
 enum vm_status rt_enter(struct vm_run *run, enum vm_status (*fn)(void *arg), void *arg);
 
 #define VM_GUEST_TEXT __attribute__((section("vm_guest_text"), used))
+
+/*
+ * Why the run has to end, as an error: VM_OK while nothing asks for it, else VM_TRAP with *err
+ * filled in. run->stop is the quick form of the question.
+ */
+enum vm_status rt_stopped(const struct vm_run *run, struct vm_error *err);
+
+/* Fill *run->err with the trap and its standard text, and return VM_TRAP. */
+enum vm_status rt_trap(struct vm_run *run, enum vm_trap trap);
 
 /* Most nested entries (guest -> host -> guest): each uses the thread's own stack. */
 enum { RT_DEPTH_MAX = 200 };
@@ -176,6 +185,16 @@ struct vm_tier {
 extern const struct vm_tier vm_tier_interp; /* interp/interp.c */
 
 /* --- operations that tiers call ------------------------------------------------------------ */
+
+/*
+ * Call a function from C: the way in for the embedder, host functions and start functions. Looks
+ * at run->stop, the depth and the thread's stack, prepares the thread for faults, sets run->err
+ * (err, or a place of the store's own when that is NULL) and run->caller, and restores both.
+ */
+enum vm_status func_call(struct vm_func *func, union vm_slot *slots, struct vm_instance *caller,
+                         struct vm_error *err);
+/* The entry of host functions. */
+enum vm_status host_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots);
 
 /* memory.grow: pages before, or -1. */
 int64_t memory_grow(struct vm_memory *memory, uint64_t delta_pages);

@@ -1,0 +1,26 @@
+/*
+ * instance.h - making instances of programs.
+ *
+ * An instance is one allocation: the object, what the module defines, and the index spaces, at
+ * offsets that the program worked out once.
+ *
+ * Spec: Core 3.0, sections 4.7.2 to 4.7.4
+ */
+#pragma once
+
+#include "vm/rt/program.h"
+#include "vm/rt/store.h"
+
+void instance_layout_make(struct instance_layout *out, const struct vm_module *module,
+                          uint32_t host_count);
+
+/*
+ * Make an instance with a tier. The imports have been matched. An instance that was begun stays
+ * in the store also when this fails.
+ */
+VM_MUST_CHECK enum vm_status instance_make(struct vm_program *program, struct vm_store *store,
+                                           const struct vm_tier *tier,
+                                           struct vm_instance **out_instance,
+                                           struct vm_error *err);
+/* Drop what an instance holds outside of the store. */
+void instance_clear(struct vm_instance *instance);

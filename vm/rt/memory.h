@@ -1,0 +1,27 @@
+/*
+ * memory.h - linear memories.
+ *
+ * A memory is the start of a reservation from the engine's pool. Its size in bytes is what is
+ * readable and writable; the rest faults. 64-bit memories are checked in software against size,
+ * and get a reservation of their own when they need more than a slot.
+ *
+ * Spec: Core 3.0, sections 4.2.8, 4.7.3 (allocation)
+ */
+#pragma once
+
+#include "vm/rt/store.h"
+
+/*
+ * Allocate a memory of the type in *memory, which joins the store.
+ *
+ * Returns VM_E_LIMIT more than the store allows
+ *         VM_E_NOMEM the system refuses the reservation
+ */
+VM_MUST_CHECK enum vm_status memory_make(struct vm_memory *memory, struct vm_store *store,
+                                         const struct vm_memorytype *type, struct vm_error *err);
+/* Give the reservation back, wiped; the memory stays in the store's list, which goes away. */
+void memory_clear(struct vm_memory *memory);
+
+/* Copy bytes of the host into a memory, as the bulk operations do. */
+enum vm_trap memory_write(struct vm_run *run, struct vm_memory *memory, uint64_t address,
+                          const uint8_t *bytes, uint64_t len);

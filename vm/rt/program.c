@@ -1,0 +1,82 @@
+#include "vm/rt/program.h"
+
+#include "vm/rt/instance.h"
+
+struct host_def *
+host_def_new(struct vm_engine *engine, const struct vm_type *type, vm_host_fn fn, void *env)
+{
+	struct host_def *def = engine_alloc(engine, sizeof(*def));
+
+	if (def == NULL)
+		return NULL;
+	atomic_init(&def->refs, 1);
+	def->engine = engine;
+	def->func = (struct host_func){ .type = type, .fn = fn, .env = env };
+	return def;
+}
+
+struct host_def *
+host_def_ref(struct host_def *def)
+{
+	(void)atomic_fetch_add_explicit(&def->refs, 1, memory_order_relaxed);
+	return def;
+}
+
+void
+host_def_unref(struct host_def *def)
+{
+	if (def == NULL || atomic_fetch_sub_explicit(&def->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	rec_group_unref(def->engine, def->func.type->group);
+	engine_free(def->engine, def);
+}
+
+struct vm_program *
+program_alloc(struct vm_module *module)
+{
+	struct vm_program *program =
+	    engine_alloc_zeroed(module->engine, 1,
+	                        sizeof(*program)
+	                            + module->import_count * sizeof(program->imports[0]));
+
+	if (program == NULL)
+		return NULL;
+	atomic_init(&program->refs, 1);
+	program->module = vm_module_ref(module);
+	return program;
+}
+
+void
+program_finish(struct vm_program *program)
+{
+	for (uint32_t i = 0; i < program->module->import_count; i++)
+		program->host_count += program->imports[i].host != NULL;
+	instance_layout_make(&program->layout, program->module, program->host_count);
+}
+
+struct vm_program *
+vm_program_ref(struct vm_program *program)
+{
+	(void)atomic_fetch_add_explicit(&program->refs, 1, memory_order_relaxed);
+	return program;
+}
+
+void
+vm_program_unref(struct vm_program *program)
+{
+	if (program == NULL
+	    || atomic_fetch_sub_explicit(&program->refs, 1, memory_order_acq_rel) != 1)
+		return;
+
+	struct vm_module *module = program->module;
+	for (uint32_t i = 0; i < module->import_count; i++)
+		host_def_unref(program->imports[i].host);
+	engine_free(module->engine, program);
+	vm_module_unref(module);
+}
+
+struct vm_module *
+vm_program_module(const struct vm_program *program)
+{
+	return program->module;
+}

@@ -1,0 +1,93 @@
+#include "vm/rt/thread.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Room for the handler and those chained behind it, besides what the kernel stores. */
+enum { ALTSTACK_BYTES = 64 * 1024 };
+
+_Thread_local struct rt_thread rt_thread;
+_Thread_local struct vm_run *rt_current;
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool key_is_made;
+
+/* At the end of a thread: take the alternate stack away, unless somebody has replaced it. */
+static void
+altstack_remove(void *map)
+{
+	stack_t now;
+
+	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == map) {
+		now.ss_flags = SS_DISABLE;
+		(void)sigaltstack(&now, NULL);
+	}
+	(void)munmap(map, ALTSTACK_BYTES);
+	rt_thread.is_ready = false;
+}
+
+static void
+key_make(void)
+{
+	key_is_made = pthread_key_create(&key, altstack_remove) == 0;
+}
+
+/* True when the thread has an alternate stack already that is large enough. */
+static bool
+altstack_exists(void)
+{
+	size_t needed = getauxval(AT_MINSIGSTKSZ);
+	stack_t now;
+
+	if (needed < 4096)
+		needed = 4096;
+	return sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE)
+	       && now.ss_size >= needed + 12 * 1024;
+}
+
+static bool
+altstack_make(void)
+{
+	if (altstack_exists())
+		return true;
+	if (pthread_once(&key_once, key_make) != 0 || !key_is_made)
+		return false;
+
+	void *map = mmap(NULL, ALTSTACK_BYTES, PROT_READ | PROT_WRITE,
+	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (map == MAP_FAILED)
+		return false;
+	const stack_t stack = { .ss_sp = map, .ss_size = ALTSTACK_BYTES };
+	if (pthread_setspecific(key, map) != 0 || sigaltstack(&stack, NULL) != 0) {
+		(void)pthread_setspecific(key, NULL);
+		(void)munmap(map, ALTSTACK_BYTES);
+		return false;
+	}
+	return true;
+}
+
+bool
+thread_prepare_slow(void)
+{
+	pthread_attr_t attr;
+	void *low;
+	size_t size, guard;
+
+	if (!altstack_make() || pthread_getattr_np(pthread_self(), &attr) != 0)
+		return false;
+	bool is_known = pthread_attr_getstack(&attr, &low, &size) == 0
+	                && pthread_attr_getguardsize(&attr, &guard) == 0;
+	(void)pthread_attr_destroy(&attr);
+	if (!is_known)
+		return false;
+	/* Some versions count the guard as stack: it is subtracted to be sure. */
+	rt_thread.stack_low = (uintptr_t)low + guard;
+	rt_thread.stack_high = (uintptr_t)low + size;
+	rt_thread.is_ready = true;
+	return true;
+}

@@ -1,0 +1,47 @@
+/*
+ * thread.h - what a thread needs before guest code may run on it.
+ *
+ * An alternate signal stack, because a fault may come when the stack is used up, and the bounds
+ * of its own stack, so that entries can be refused while host functions still have room.
+ *
+ * Owns:    the alternate stack, removed when the thread ends
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vm_run;
+
+/* Bytes of the thread's stack that every entry and host function is sure to find. */
+enum { THREAD_STACK_RESERVE = 256 * 1024 };
+
+struct rt_thread {
+	bool is_ready;
+	uintptr_t stack_low, stack_high;
+};
+
+extern _Thread_local struct rt_thread rt_thread __attribute__((tls_model("initial-exec")));
+
+/* The run that this thread is in, innermost; NULL outside. Kept by rt_enter. */
+extern _Thread_local struct vm_run *rt_current __attribute__((tls_model("initial-exec")));
+
+/* Set the thread up; false when there is no memory for it. */
+bool thread_prepare_slow(void);
+
+static inline bool
+thread_prepare(void)
+{
+	return rt_thread.is_ready || thread_prepare_slow();
+}
+
+/* True when less than the reserve is left. On a stack that is not the thread's: false. */
+static inline bool
+thread_stack_is_low(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	if (here < rt_thread.stack_low || here >= rt_thread.stack_high)
+		return false;
+	return here - rt_thread.stack_low < THREAD_STACK_RESERVE;
+}

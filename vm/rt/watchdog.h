@@ -1,0 +1,41 @@
+/*
+ * watchdog.h - the thread that stops stores at their deadlines.
+ *
+ * Deadlines are nearly always cleared before they pass, so setting and clearing one costs a lock
+ * and no wake-up: the thread sleeps until the earliest time it was ever told of, and only looks
+ * then which deadlines are left. It is started with the first deadline.
+ *
+ * Threads: any. A store is in the list only between watchdog_set and watchdog_unset, which
+ *          therefore must come before the store goes away.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "vm/error.h"
+
+struct vm_store;
+
+struct watchdog {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_t thread;
+	bool is_running;
+	bool is_ending;
+	uint64_t planned_ns; /* when the thread wakes by itself; UINT64_MAX never */
+	struct vm_store *first;
+};
+
+VM_MUST_CHECK enum vm_status watchdog_init(struct watchdog *watchdog, struct vm_error *err);
+/* Ends the thread; the list has to be empty. */
+void watchdog_clear(struct watchdog *watchdog);
+
+/*
+ * Stop the store at that time of CLOCK_MONOTONIC, and keep the time in store->deadline_ns, which
+ * is the owner thread's to read. Returns VM_E_IO when the thread cannot be started.
+ */
+VM_MUST_CHECK enum vm_status watchdog_set(struct watchdog *watchdog, struct vm_store *store,
+                                          uint64_t deadline_ns, struct vm_error *err);
+/* Forget the store; its deadline_ns is 0 then. */
+void watchdog_unset(struct watchdog *watchdog, struct vm_store *store);
