@@ -83,7 +83,7 @@ struct rpc_answer {
 	enum rpc_state outcome; /* final */
 	bool exact;             /* as the request asked */
 	enum rpc_lanes lanes;
-	const struct rpc_value *results; /* when RPC_RETURNED by invoke; else NULL and left out */
+	const struct rpc_value *results; /* when RPC_RETURNED, which is invoke only */
 	size_t result_count;
 	int32_t exit_code;            /* when RPC_EXITED */
 	const struct rpc_trap *trap;  /* when trapped, limited, cancelled; may be NULL */

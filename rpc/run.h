@@ -18,6 +18,7 @@
 #define RPC_RUN_FILES_MAX 4096
 #define RPC_RUN_COLLECT_MAX 64
 #define RPC_RUN_PATH_MAX 1024
+#define RPC_RUN_PATTERN_MAX 256
 
 struct rpc_bytes {
 	const uint8_t *data;
@@ -38,7 +39,7 @@ struct rpc_run {
 	bool has_stdin;
 	struct rpc_run_file *files;
 	size_t file_count;
-	const char **collect; /* patterns */
+	const char **collect; /* collect_count patterns */
 	size_t collect_count;
 	struct rpc_limits limits;
 	bool async;
