@@ -31,5 +31,8 @@
 /* Write the whole document. version is the service's own. */
 void rpc_openapi_write(struct rpc_writer *w, const char *version);
 
-/* The text of a component schema ("InvokeRequest"), or NULL. */
-const char *rpc_schema_text(const char *name);
+/*
+ * Write a component schema ("InvokeRequest") by itself; its references point into the document.
+ * False when there is none of that name.
+ */
+bool rpc_schema_write(struct rpc_writer *w, const char *name);
