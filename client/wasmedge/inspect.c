@@ -115,7 +115,8 @@ write_sections(const struct vm_module *module)
 		struct vm_section section;
 
 		vm_module_section(module, i, &section);
-		printf("  0x%08" PRIx64 " %10" PRIu64 " bytes  ", section.offset, section.size_bytes);
+		printf("  0x%08" PRIx64 " %10" PRIu64 " bytes  ", section.offset,
+		       section.size_bytes);
 		if (section.id == 0)
 			fputs("custom ", stdout);
 		text_write(stdout, section.name);

@@ -24,8 +24,8 @@
 
 static const struct cli_option run_option_rows[] = {
 	{ "reactor", 0, NULL, "", 0,
-	  "call the exported function that is named first behind FILE, with the words behind as its "
-	  "arguments, rather than _start" },
+	  "call the exported function that is named first behind FILE, with the words behind as "
+	  "its arguments, rather than _start" },
 	{ "dir", 0, "[GUEST:]HOST[:readonly]", "@folder", CLI_REPEAT,
 	  "let the guest use the folder HOST, under the name GUEST, or under its own" },
 	{ "env", 0, "NAME=VALUE", "", CLI_REPEAT,
@@ -35,7 +35,8 @@ static const struct cli_option run_option_rows[] = {
 	{ "time-limit", 0, "MS", "", CLI_REPEAT,
 	  "stop the guest after so many milliseconds; 0 for no limit (the default)" },
 	{ "gas-limit", 0, "N", "", CLI_REPEAT,
-	  "stop the guest when its instructions, and what host functions charge, cost more than N" },
+	  "stop the guest when its instructions, and what host functions charge, cost more than "
+	  "N" },
 	{ "memory-page-limit", 0, "N", "", CLI_REPEAT,
 	  "let each memory have N pages of 64 KiB at most" },
 	{ "tier", 0, "interp|native", "interp native", CLI_REPEAT,
@@ -345,8 +346,8 @@ read_tier(const struct cli_args *args, char *message)
 	if (tier == NULL || strcmp(tier, "interp") == 0)
 		return true;
 	if (strcmp(tier, "native") == 0)
-		return refuse(message, "--tier native: this build has no native tier yet; leave the "
-		                       "option out, or use --tier interp");
+		return refuse(message, "--tier native: this build has no native tier yet; leave "
+		                       "the option out, or use --tier interp");
 	return refuse(message, "--tier: expected interp or native, got \"%s\"", tier);
 }
 

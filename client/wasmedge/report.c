@@ -52,10 +52,10 @@ write_frames(const struct vm_error *err)
 {
 	for (uint32_t i = 0; i < err->frame_count; i++) {
 		const struct vm_frame *frame = &err->frames[i];
+		struct vm_str name = { frame->name, strnlen(frame->name, sizeof frame->name) };
 
 		fprintf(stderr, "    %2" PRIu32 ": ", i);
-		write_function(frame->function,
-		               (struct vm_str){ frame->name, strnlen(frame->name, sizeof frame->name) });
+		write_function(frame->function, name);
 		if (frame->offset != VM_NO_OFFSET)
 			fprintf(stderr, " at 0x%" PRIx64, frame->offset);
 		fputc('\n', stderr);

@@ -199,7 +199,7 @@ make_engine(struct run *run, struct vm_error *err)
 	return st;
 }
 
-/* Start the clock, then everything that the guest's own code may run in. */
+/* The time limit counts from here. */
 static enum vm_status
 start_clock(struct run *run, struct vm_error *err)
 {
@@ -211,42 +211,61 @@ start_clock(struct run *run, struct vm_error *err)
 	return vm_store_set_deadline(run->store, run->start_ns + limit_ms * UINT64_C(1000000), err);
 }
 
+static enum vm_status
+load_modules(struct run *run, const char **file, struct vm_error *err)
+{
+	const struct run_options *options = run->options;
+	enum vm_status st = file_load_module(run->engine, run->file, &run->module, err);
+
+	for (size_t i = 0; st == VM_OK && i < options->module_count; i++) {
+		*file = options->modules[i].path;
+		st = file_load_module(run->engine, *file, &run->libraries[i], err);
+	}
+	if (st == VM_OK)
+		*file = run->file;
+	return st;
+}
+
+static enum vm_status
+instantiate_modules(struct run *run, const char **file, struct vm_error *err)
+{
+	const struct run_options *options = run->options;
+
+	for (size_t i = 0; i < options->module_count; i++) {
+		const struct module_option *option = &options->modules[i];
+		struct vm_instance *library;
+
+		*file = option->path;
+		enum vm_status st = vm_linker_instantiate(run->linker, run->store,
+		                                          run->libraries[i], &library, err);
+		if (st == VM_OK)
+			st = vm_linker_define_instance(run->linker, option->name, library, err);
+		if (st != VM_OK)
+			return st;
+	}
+	*file = run->file;
+	return vm_linker_instantiate(run->linker, run->store, run->module, &run->instance, err);
+}
+
 /* Load, link and instantiate everything. Returns an exit code. */
 static int
 set_up(struct run *run)
 {
-	const struct run_options *options = run->options;
-	const char *file = run->file;
+	const char *file = run->file; /* which one an error is about */
 	struct vm_error err;
-	enum vm_status st;
+	enum vm_status st = make_engine(run, &err);
 
-	if ((st = make_engine(run, &err)) != VM_OK ||
-	    (st = file_load_module(run->engine, file, &run->module, &err)) != VM_OK)
-		return failed_instantiation(run, file, st, &err);
-	for (size_t i = 0; i < options->module_count; i++) {
-		file = options->modules[i].path;
-		st = file_load_module(run->engine, file, &run->libraries[i], &err);
-		if (st != VM_OK)
-			return failed_instantiation(run, file, st, &err);
-	}
-	file = run->file;
-	if ((st = make_store(run, &err)) != VM_OK ||
-	    (needs_wasi(run) && (st = attach_wasi(run, &err)) != VM_OK) ||
-	    (st = start_clock(run, &err)) != VM_OK)
-		return failed_instantiation(run, file, st, &err);
-	for (size_t i = 0; i < options->module_count; i++) {
-		struct vm_instance *library;
-
-		file = options->modules[i].path;
-		st = vm_linker_instantiate(run->linker, run->store, run->libraries[i], &library, &err);
-		if (st == VM_OK)
-			st = vm_linker_define_instance(run->linker, options->modules[i].name, library,
-			                               &err);
-		if (st != VM_OK)
-			return failed_instantiation(run, file, st, &err);
-	}
-	st = vm_linker_instantiate(run->linker, run->store, run->module, &run->instance, &err);
-	return failed_instantiation(run, run->file, st, &err);
+	if (st == VM_OK)
+		st = load_modules(run, &file, &err);
+	if (st == VM_OK)
+		st = make_store(run, &err);
+	if (st == VM_OK && needs_wasi(run))
+		st = attach_wasi(run, &err);
+	if (st == VM_OK)
+		st = start_clock(run, &err);
+	if (st == VM_OK)
+		st = instantiate_modules(run, &file, &err);
+	return failed_instantiation(run, file, st, &err);
 }
 
 /* --- running -------------------------------------------------------------------------------- */
@@ -295,7 +314,8 @@ read_arguments(const char *name, const struct vm_functype *type, const char *con
 		text_write_c(stderr, words[i]);
 		fprintf(stderr, "' for parameter %" PRIu32 " of function ", i + 1);
 		text_write_c(stderr, name);
-		fprintf(stderr, ": %s%s\n", error == VALUE_MALFORMED ? "expected " : "out of range for ",
+		fprintf(stderr, ": %s %s\n",
+		        error == VALUE_MALFORMED ? "expected" : "out of range for",
 		        vm_valtype_text(type->params[i], text, sizeof text));
 		return false;
 	}

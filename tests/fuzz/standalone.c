@@ -323,7 +323,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < corpus.count; i++)
 		free(corpus.inputs[i].data);
 	free(corpus.inputs);
-	/* A failure ends the process above: each input, and the mutations together, count as one. */
+	/* A failure ends the process above. Each input counts, and all mutations together. */
 	printf("%s: %zu inputs and %lu mutations of them\n", name, corpus.count, mutations);
 	printf("%zu passed, 0 failed, 0 skipped\n", corpus.count + 1);
 	return EXIT_SUCCESS;

@@ -35,8 +35,8 @@ refuse(const struct parser *p, const char *expected)
 		fprintf(stderr, "jsonfmt: line %d, column %d: expected %s, got the end\n", line,
 		        column, expected);
 	else
-		fprintf(stderr, "jsonfmt: line %d, column %d: expected %s, got '%c'\n", line, column,
-		        expected, *p->next);
+		fprintf(stderr, "jsonfmt: line %d, column %d: expected %s, got '%c'\n", line,
+		        column, expected, *p->next);
 	return false;
 }
 

@@ -49,7 +49,9 @@ run(uint32_t n)
 	uint32_t sum = 0;
 
 	for (int i = 0; i < COUNT; i++) {
-		words[i] = (u32x4){ (uint32_t)i, (uint32_t)i * 3, (uint32_t)i * 5, (uint32_t)i * 7 };
+		uint32_t u = (uint32_t)i;
+
+		words[i] = (u32x4){ u, u * 3, u * 5, u * 7 };
 		numbers[i] = (f32x4){ (float)i, (float)i * 0.5f, (float)i * 0.25f, 1.0f };
 	}
 	for (uint32_t i = 0; i < n; i++) {
