@@ -19,5 +19,7 @@ void arena_free(struct arena *arena); /* NULL is fine */
 void *arena_alloc(struct arena *arena, size_t size_bytes);
 /* count elements of size_bytes, zeroed; NULL when out of memory or when the product overflows. */
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size_bytes);
+/* Forget all that was allocated, keeping one block for what comes next. */
+void arena_reset(struct arena *arena);
 /* Bytes taken from the allocator. */
 size_t arena_bytes(const struct arena *arena);

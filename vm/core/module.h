@@ -52,6 +52,7 @@ struct module_func {
 	const struct vm_type *type;
 	uint32_t type_index;
 	uint32_t slot;        /* number among the functions that can be referenced, FUNC_NO_SLOT none */
+	bool is_declared;     /* ref.func may name it (3.4.7): it occurs outside of function bodies */
 	uint64_t body_offset; /* of the code entry's locals in the binary; 0 for imports */
 	uint32_t body_size;   /* bytes from there, end included */
 };

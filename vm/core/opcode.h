@@ -6,6 +6,7 @@
 #pragma once
 
 #include "vm/engine.h"
+#include "vm/type.h"
 
 enum vm_op {
 #define OP(symbol, prefix, code, text, imm, sig, width, feature, flags) VM_OP_##symbol,
@@ -66,7 +67,7 @@ struct opcode_info {
 	uint16_t code;
 	uint8_t prefix;
 	uint8_t imm;     /* enum imm_kind */
-	uint8_t width;   /* log2 of the bytes accessed */
+	uint8_t width;   /* log2 of the bytes accessed, or of a lane's */
 	uint8_t feature; /* enum vm_feature */
 	uint8_t flags;   /* enum op_flags */
 };
@@ -75,3 +76,16 @@ extern const struct opcode_info opcode_table[VM_OP_COUNT];
 
 /* The row of an encoding; false when there is none. prefix is 0 for one-byte opcodes. */
 bool opcode_find(uint8_t prefix, uint32_t code, enum vm_op *out);
+
+/* A row's signature with types in place of letters. */
+struct opcode_sig {
+	bool is_poly;          /* the rest means nothing: validation needs code */
+	uint8_t operand_count;
+	uint8_t operands[3];   /* number types, or SIG_ADDRESS; the deepest first */
+	uint8_t result;        /* likewise; 0 for none */
+};
+
+enum { SIG_ADDRESS = 1 };
+
+/* All rows', by enum vm_op. */
+const struct opcode_sig *opcode_sigs(void);

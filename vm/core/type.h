@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "vm/engine.h"
+#include "vm/core/engine.h"
 #include "vm/type.h"
 
 enum comp_kind { COMP_FUNC, COMP_STRUCT, COMP_ARRAY };
@@ -51,6 +51,10 @@ struct type_source {
 	uint32_t field_count;
 };
 
+/* The registry of an engine: made with it, freed with it, when no group is held any more. */
+VM_MUST_CHECK enum vm_status types_registry_new(struct vm_engine *engine, struct vm_error *err);
+void types_registry_free(struct vm_engine *engine);
+
 #define TYPE_IN_GROUP 0x800000u /* heap types have 24 bits; numbers stay below this */
 
 /*
@@ -65,6 +69,9 @@ VM_MUST_CHECK enum vm_status types_intern(struct vm_engine *engine,
 void rec_group_ref(struct rec_group *group);
 /* Drop the caller's hold on a type's group. */
 void rec_group_unref(struct vm_engine *engine, struct rec_group *group);
+
+/* How many types it has: they are held and dropped together. */
+uint32_t rec_group_count(const struct rec_group *group);
 
 /* The canonical type of that number, which has to be alive. */
 const struct vm_type *type_by_number(const struct vm_engine *engine, uint32_t number);

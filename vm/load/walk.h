@@ -24,7 +24,8 @@
  * Fuel: when a back-end sets wants_fuel, charge is called at the start of each basic block with a
  * number of the block, and charge_total at its end with the number of instructions in it
  * (all but nop, block, loop, else and end count one), in time to patch code. Basic blocks start
- * at the function's start, behind loop, if, else, end and every branch.
+ * at the function's start, behind loop, if, else and every branch, and behind the end of an if
+ * and of a block that something branches to.
  *
  * Spec:    Core 3.0, section 3.4 and appendix "Validation algorithm"
  * Threads: a walk belongs to one thread; modules are read only
@@ -47,10 +48,25 @@ struct walk_labels {
 	uint32_t count;
 };
 
+/* A clause of try_table. */
+enum walk_catch_kind { CATCH, CATCH_REF, CATCH_ALL, CATCH_ALL_REF };
+
+struct walk_catch {
+	enum walk_catch_kind kind;
+	uint32_t tag;   /* CATCH and CATCH_REF */
+	uint32_t depth; /* relative, counted outside of the try_table */
+};
+
+struct walk_catches {
+	const struct walk_catch *clauses;
+	uint32_t count;
+};
+
 union walk_imm {
 	struct { uint32_t index, index2; } index; /* every kind that is one or two indices or counts */
 	struct walk_memarg memarg;
 	struct walk_labels labels;
+	struct walk_catches catches;
 	int32_t i32;
 	int64_t i64;
 	uint32_t f32_bits;
@@ -76,7 +92,10 @@ struct walk_insn {
 	const struct vm_type *callee; /* calls: the function's type; tags: the tag's */
 };
 
-/* A block being walked, outermost (the function itself) first. */
+/*
+ * A block being walked, outermost (the function itself) first. A label may move when a block is
+ * entered, and with it a list of a single result; the callback's own is current.
+ */
 struct walk_label {
 	enum vm_op op; /* VM_OP_BLOCK for the function, VM_OP_LOOP, VM_OP_IF, VM_OP_TRY_TABLE ... */
 	uint32_t height; /* operands below the block's parameters */

@@ -1,0 +1,421 @@
+#include "vm/load/walker.h"
+
+#include <string.h>
+
+/* --- reports --------------------------------------------------------------------------------- */
+
+enum vm_status
+walk_report_op(struct walker *w)
+{
+	if (w->backend == NULL || !w->is_live)
+		return VM_OK;
+	return w->backend->ops->op(w->backend, &w->insn, w->in.err);
+}
+
+enum vm_status
+walk_report_branch(struct walker *w)
+{
+	if (w->backend == NULL || !w->is_live)
+		return VM_OK;
+	return w->backend->ops->branch(w->backend, &w->insn, w->in.err);
+}
+
+enum vm_status
+walk_report_return(struct walker *w)
+{
+	if (w->backend == NULL || !w->is_live)
+		return VM_OK;
+	return w->backend->ops->return_(w->backend, &w->insn, w->in.err);
+}
+
+void
+walk_count_begin(struct walker *w)
+{
+	if (w->backend == NULL || !w->backend->wants_fuel || !w->is_live)
+		return;
+	w->is_counting = true;
+	w->block++;
+	w->block_cost = 0;
+	w->backend->ops->charge(w->backend, w->block);
+}
+
+void
+walk_count_end(struct walker *w)
+{
+	if (!w->is_counting)
+		return;
+	w->is_counting = false;
+	w->backend->ops->charge_total(w->backend, w->block, w->block_cost);
+}
+
+/* Instructions that do nothing by themselves are free. */
+static bool
+costs(enum vm_op op)
+{
+	return op != VM_OP_NOP && op != VM_OP_BLOCK && op != VM_OP_LOOP && op != VM_OP_ELSE &&
+	       op != VM_OP_END;
+}
+
+/* --- the loop -------------------------------------------------------------------------------- */
+
+static enum vm_status (*const rules[VM_OP_COUNT])(struct walker *w) = {
+#define X(symbol, rule) [VM_OP_##symbol] = walk_rule_##rule,
+	WALK_RULES(X)
+#undef X
+};
+
+/* Instructions whose row says it all. */
+static enum vm_status
+walk_plain(struct walker *w, const struct opcode_sig *sig)
+{
+	const vm_valtype address = w->insn.is_64 ? VM_I64 : VM_I32;
+	enum vm_status st;
+
+	for (unsigned i = sig->operand_count; i > 0; i--) {
+		const uint8_t code = sig->operands[i - 1];
+
+		st = walk_pop(w, code == SIG_ADDRESS ? address : code);
+		if (st != VM_OK)
+			return st;
+	}
+	if (sig->result != 0) {
+		st = walk_push(w, sig->result == SIG_ADDRESS ? address : sig->result);
+		if (st != VM_OK)
+			return st;
+	}
+	return walk_report_op(w);
+}
+
+static enum vm_status
+read_opcode(struct walker *w)
+{
+	struct walk_insn *insn = &w->insn;
+	uint8_t byte;
+	uint32_t code;
+
+	insn->offset = reader_offset(&w->in.r);
+	enum vm_status st = input_u8(&w->in, "an instruction", &byte);
+	if (st != VM_OK)
+		return st;
+	if (opcode_find(0, byte, &insn->op))
+		return VM_OK;
+	if (byte < 0xfb)
+		return walk_fail(w, VM_E_MALFORMED, "illegal opcode 0x%02x", byte);
+	st = input_u32(&w->in, "an opcode behind its prefix", &code);
+	if (st != VM_OK)
+		return st;
+	if (!opcode_find(byte, code, &insn->op))
+		return walk_fail(w, VM_E_MALFORMED, "illegal opcode 0x%02x 0x%02x", byte,
+		                 (unsigned)code);
+	return VM_OK;
+}
+
+/* Is the instruction allowed in constant expressions (3.4.15)? */
+static enum vm_status
+check_const(struct walker *w)
+{
+	const struct opcode_info *row = &opcode_table[w->insn.op];
+
+	if (w->insn_count++ == 0)
+		w->first_insn = w->insn;
+	if ((row->flags & OPF_CONST) == 0)
+		return walk_fail(w, VM_E_INVALID, "constant expression required, got %s", row->text);
+	if (row->imm == IMM_NONE && row->feature == VM_FEATURE_MVP && w->insn.op != VM_OP_END)
+		return input_use(&w->in, VM_FEATURE_EXTENDED_CONST, w->insn.offset, row->text);
+	if (w->insn.op != VM_OP_GLOBAL_GET)
+		return VM_OK;
+	const uint32_t index = w->insn.imm.index.index;
+	if (w->module->globals[index].type.is_mutable)
+		return walk_fail(w, VM_E_INVALID,
+		                 "constant expression required, but global %u is mutable",
+		                 (unsigned)index);
+	if (index >= w->module->global_import_count)
+		return input_use(&w->in, VM_FEATURE_GC, w->insn.offset,
+		                 "a constant expression with a global that is not imported");
+	return VM_OK;
+}
+
+static enum vm_status
+walk_instruction(struct walker *w)
+{
+	struct walk_insn *insn = &w->insn;
+	enum vm_status st = read_opcode(w);
+
+	if (st != VM_OK)
+		return st;
+	const struct opcode_info *row = &opcode_table[insn->op];
+	if (row->feature != VM_FEATURE_MVP) {
+		st = input_use(&w->in, (enum vm_feature)row->feature, insn->offset, row->text);
+		if (st != VM_OK)
+			return st;
+	}
+	insn->type = 0;
+	insn->is_64 = false;
+	insn->is_64_source = false;
+	insn->callee = NULL;
+	if (row->imm != IMM_NONE) {
+		st = walk_read_imm(w);
+		if (st != VM_OK)
+			return st;
+	}
+	if (w->is_const) {
+		st = check_const(w);
+		if (st != VM_OK)
+			return st;
+	}
+	if (w->is_counting && costs(insn->op))
+		w->block_cost++;
+	const struct opcode_sig *sig = &w->sigs[insn->op];
+	return sig->is_poly ? rules[insn->op](w) : walk_plain(w, sig);
+}
+
+enum vm_status
+walk_instructions(struct walker *w)
+{
+	enum vm_status st = VM_OK;
+
+	while (w->frame_count > 0 && st == VM_OK)
+		st = walk_instruction(w);
+	return st;
+}
+
+/* --- locals ---------------------------------------------------------------------------------- */
+
+/* Room for count locals in all arrays that go by locals. */
+static enum vm_status
+reserve_locals(struct walker *w, uint64_t count)
+{
+	uint32_t capacity = w->local_capacity;
+	enum vm_status st = walk_reserve(w, (void **)&w->locals, &capacity, count,
+	                                 sizeof *w->locals);
+
+	if (st != VM_OK || capacity == w->local_capacity)
+		return st;
+	uint32_t same = w->local_capacity;
+	st = walk_reserve(w, (void **)&w->is_set, &same, capacity, sizeof *w->is_set);
+	if (st != VM_OK)
+		return st;
+	same = w->local_capacity;
+	st = walk_reserve(w, (void **)&w->set_log, &same, capacity, sizeof *w->set_log);
+	if (st == VM_OK)
+		w->local_capacity = capacity;
+	return st;
+}
+
+static enum vm_status
+add_locals(struct walker *w, vm_valtype type, uint32_t count)
+{
+	const uint64_t total = (uint64_t)w->func.local_count + count;
+
+	if (total > w->in.engine->limits.locals_max)
+		return input_fail(&w->in, VM_E_LIMIT, reader_offset(&w->in.r),
+		                  "too many locals: %llu, the limit is %llu",
+		                  (unsigned long long)total,
+		                  (unsigned long long)w->in.engine->limits.locals_max);
+	enum vm_status st = reserve_locals(w, total);
+	if (st != VM_OK)
+		return st;
+	for (uint64_t i = w->func.local_count; i < total; i++)
+		w->locals[i] = type;
+	w->func.local_count = (uint32_t)total;
+	w->func.locals = w->locals;
+	return VM_OK;
+}
+
+static enum vm_status
+read_local_group(struct walker *w, uint64_t *total)
+{
+	const struct type_scope scope = { .module = w->module };
+	const uint64_t offset = reader_offset(&w->in.r);
+	uint32_t count;
+	vm_valtype type;
+	enum vm_status st = input_u32(&w->in, "a number of locals", &count);
+
+	if (st == VM_OK)
+		st = type_read_value(&w->in, &scope, &type);
+	if (st != VM_OK)
+		return st;
+	*total += count;
+	if (*total > UINT32_MAX)
+		return input_fail(&w->in, VM_E_MALFORMED, offset, "too many locals");
+	if (!valtype_is_defaultable(type) && count > 0)
+		w->has_unset = true;
+	return add_locals(w, type, count);
+}
+
+/* Parameters are set; other locals are unless their type has no default value. */
+static void
+mark_set_locals(struct walker *w)
+{
+	if (!w->has_unset)
+		return;
+	for (uint32_t i = 0; i < w->func.local_count; i++)
+		w->is_set[i] = i < w->func.type->func.param_count ||
+		               valtype_is_defaultable(w->locals[i]);
+}
+
+static enum vm_status
+read_locals(struct walker *w)
+{
+	const struct vm_functype *type = &w->func.type->func;
+	uint64_t total = type->param_count;
+	uint32_t groups;
+	enum vm_status st;
+
+	w->func.local_count = 0;
+	w->has_unset = false;
+	w->set_count = 0;
+	st = reserve_locals(w, type->param_count);
+	if (st != VM_OK)
+		return st;
+	if (type->param_count > 0)
+		memcpy(w->locals, type->params, type->param_count * sizeof *w->locals);
+	w->func.local_count = type->param_count;
+	w->func.locals = w->locals;
+	st = input_count(&w->in, "groups of locals", UINT32_MAX, &groups);
+	for (uint32_t i = 0; i < groups && st == VM_OK; i++)
+		st = read_local_group(w, &total);
+	if (st == VM_OK)
+		mark_set_locals(w);
+	return st;
+}
+
+static uint64_t
+local_slots(const struct walker *w)
+{
+	uint64_t slots = 0;
+
+	for (uint32_t i = 0; i < w->func.local_count; i++)
+		slots += vm_valtype_slots(w->locals[i]);
+	return slots;
+}
+
+static enum vm_status
+fail_slots(struct walker *w)
+{
+	return input_fail(&w->in, VM_E_LIMIT, reader_offset(&w->in.r),
+	                  "locals and operands need more than %llu slots",
+	                  (unsigned long long)w->in.engine->limits.frame_slots_max);
+}
+
+static enum vm_status
+limit_height(struct walker *w)
+{
+	const uint64_t slots_max = w->in.engine->limits.frame_slots_max;
+	const uint64_t slots = local_slots(w);
+
+	if (slots > slots_max)
+		return fail_slots(w);
+	w->height_max = slots_max - slots;
+	return VM_OK;
+}
+
+/*
+ * A vector takes two slots. Where there may have been any, each operand counts as one, so that
+ * nothing has to be counted while walking.
+ */
+static enum vm_status
+check_height(struct walker *w)
+{
+	const vm_features used = w->in.used | w->module->features_used;
+
+	if ((used & VM_FEATURE_BIT(SIMD)) != 0 && 2 * (uint64_t)w->height_peak > w->height_max)
+		return fail_slots(w);
+	return VM_OK;
+}
+
+/* --- a function ------------------------------------------------------------------------------ */
+
+static enum vm_status
+walk_body(struct walker *w)
+{
+	enum vm_status st = read_locals(w);
+
+	if (st == VM_OK)
+		st = limit_height(w);
+	if (st != VM_OK)
+		return st;
+	w->is_live = true;
+	/* The function's own frame has its results; its parameters are locals. */
+	struct vm_functype type = w->func.type->func;
+	type.param_count = 0;
+	w->insn.op = VM_OP_BLOCK;
+	w->insn.offset = reader_offset(&w->in.r);
+	st = walk_push_frame(w, VM_OP_BLOCK, &type, false);
+	if (st == VM_OK && w->backend != NULL)
+		st = w->backend->ops->begin(w->backend, &w->func, w->in.err);
+	if (st != VM_OK)
+		return st;
+	walk_count_begin(w);
+	st = walk_instructions(w);
+	if (st != VM_OK)
+		return st;
+	if (reader_left(&w->in.r) > 0)
+		return input_fail(&w->in, VM_E_MALFORMED, reader_offset(&w->in.r),
+		                  "END opcode expected as the last byte, but %zu bytes follow it",
+		                  reader_left(&w->in.r));
+	st = check_height(w);
+	if (st == VM_OK && w->backend != NULL)
+		st = w->backend->ops->end_function(w->backend, w->in.err);
+	return st;
+}
+
+enum vm_status
+walker_run(struct walker *w, uint32_t function, struct vm_backend *backend, struct vm_error *err)
+{
+	const struct module_func *func = &w->module->funcs[function];
+
+	w->in.r = (struct reader){
+		.start = w->module->bytes,
+		.next = w->module->bytes + func->body_offset,
+		.end = w->module->bytes + func->body_offset + func->body_size,
+	};
+	w->in.function = function;
+	w->in.err = err;
+	w->backend = backend;
+	w->is_const = false;
+	w->func = (struct walk_func){ w->module, function, func->type, NULL, 0 };
+	w->height = 0;
+	w->height_peak = 0;
+	w->frame_count = 0;
+	w->is_counting = false;
+	w->block = UINT32_MAX; /* the first one is number 0 */
+	return walk_body(w);
+}
+
+struct walker *
+walker_new(const struct vm_module *module)
+{
+	const struct vm_engine *engine = module->engine;
+	struct walker *w = engine_alloc_zeroed(engine, 1, sizeof *w);
+
+	if (w == NULL)
+		return NULL;
+	w->in.engine = engine;
+	w->in.function = VM_NO_FUNCTION;
+	w->module = module;
+	w->sigs = opcode_sigs();
+	return w;
+}
+
+void
+walker_free(struct walker *w)
+{
+	if (w == NULL)
+		return;
+	const struct vm_engine *engine = w->in.engine;
+	engine_free(engine, w->operands);
+	engine_free(engine, w->frames);
+	engine_free(engine, w->locals);
+	engine_free(engine, w->is_set);
+	engine_free(engine, w->set_log);
+	engine_free(engine, w->depths);
+	engine_free(engine, w->catches);
+	engine_free(engine, w);
+}
+
+vm_features
+walker_features_used(const struct walker *w)
+{
+	return w->in.used;
+}
