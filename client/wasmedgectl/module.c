@@ -1,0 +1,494 @@
+/* module.c - the verbs that upload, list, show, fetch, check and delete modules. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "client/wasmedgectl/ctl.h"
+#include "client/wasmedgectl/output.h"
+#include "client/wasmedgectl/verbs.h"
+
+#define WASM_TYPE "application/wasm"
+
+/* --- upload --- */
+
+#define BAR_COLUMNS 30
+
+struct bar {
+	FILE *out; /* NULL draws nothing */
+	const char *name;
+	unsigned drawn; /* per cent, or MiB when the size is unknown, plus one; 0: never */
+};
+
+/* Redrawn only when it looks different, over itself. */
+static void
+draw_bar(void *context, uint64_t sent, uint64_t total)
+{
+	struct bar *bar = context;
+	char text[OUTPUT_SHORT_MAX];
+	unsigned state = total > 0 ? (unsigned)(sent * 100 / total) : (unsigned)(sent >> 20);
+
+	if (bar->out == NULL || state + 1 == bar->drawn)
+		return;
+	bar->drawn = state + 1;
+	fputc('\r', bar->out);
+	output_text(bar->out, bar->name, strnlen(bar->name, 30));
+	if (total > 0) {
+		int filled = (int)(sent * BAR_COLUMNS / total);
+
+		fprintf(bar->out, " [");
+		for (int i = 0; i < BAR_COLUMNS; i++)
+			fputc(i < filled ? '=' : ' ', bar->out);
+		fprintf(bar->out, "] %3u %%", state);
+	}
+	fprintf(bar->out, " %s ", output_size(sent, text));
+	fflush(bar->out);
+}
+
+static void
+end_bar(struct bar *bar)
+{
+	if (bar->drawn != 0)
+		fputs("\r\x1b[K", bar->out);
+}
+
+/* The body of a request from a file, "-" from standard input; *out is to be closed if not stdin. */
+static int
+open_body(struct ctl *ctl, const char *name, struct http_request *request, FILE **out)
+{
+	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rbe");
+	struct stat st;
+
+	if (file == NULL || fstat(fileno(file), &st) != 0) {
+		int code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
+		if (file != NULL && file != stdin)
+			fclose(file);
+		return code;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		if (file != stdin)
+			fclose(file);
+		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s is a folder, not a module", name);
+	}
+	/* A pipe has no size, and somebody may have read from a redirected file already. */
+	request->chunked = !S_ISREG(st.st_mode) || lseek(fileno(file), 0, SEEK_CUR) != 0;
+	request->body_len = request->chunked ? 0 : (size_t)st.st_size;
+	request->body_file = file;
+	request->content_type = WASM_TYPE;
+	*out = file;
+	return 0;
+}
+
+static int
+push_path(struct ctl *ctl, const struct cli_args *args, char **out)
+{
+	int code = ctl_format(ctl, out, "/v1/modules?");
+
+	if (code == 0)
+		code = ctl_add_query(ctl, out, "tag", cli_value(args, "tag"));
+	if (code == 0)
+		code = ctl_add_query(ctl, out, "compile", cli_value(args, "compile"));
+	if (code == 0)
+		(*out)[strlen(*out) - 1] = '\0'; /* '?' or '&' */
+	return code;
+}
+
+static int
+show_pushed(struct ctl *ctl, const struct http_response *response)
+{
+	json_t *json = NULL;
+	char size[OUTPUT_SHORT_MAX];
+
+	if (ctl_wants_document(ctl))
+		return ctl_document(ctl, response);
+	int code = ctl_json(ctl, response, &json);
+	if (code != 0)
+		return code;
+	const char *digest = ctl_text(json, "digest"), *tag = ctl_text(json, "tag");
+	output_text(ctl->out, digest, strlen(digest));
+	fputc('\n', ctl->out);
+	if (ctl->format == CTL_TABLE)
+		ctl_note(ctl, "%s, %s%s%s", json_is_true(json_object_get(json, "created")) ? "stored"
+		                                                                           : "known already",
+		         output_size(ctl_uint(json, "size"), size), tag[0] != '\0' ? ", tagged " : "", tag);
+	json_decref(json);
+	return 0;
+}
+
+int
+verb_module_push(void *context, const struct cli_args *args)
+{
+	struct ctl *ctl = context;
+	struct http_request request = { .method = "POST", .accept = "application/json" };
+	struct http_response response = { 0 };
+	struct bar bar = { .name = args->words[0] };
+	FILE *file = NULL;
+	char *path = NULL;
+
+	if (cli_has(args, "new") && !cli_has(args, "tag"))
+		return ctl_fail(ctl, EXIT_CODE_USAGE, "--new says something about a tag: give --tag, too");
+	int code = push_path(ctl, args, &path);
+	if (code == 0)
+		code = open_body(ctl, args->words[0], &request, &file);
+	if (code != 0)
+		goto done;
+	request.path = path;
+	if (cli_has(args, "new"))
+		request.fields[0] = "If-None-Match: *";
+	if (ctl->err_is_terminal && !cli_has(args, "no-progress"))
+		bar.out = ctl->err;
+	request.progress = draw_bar;
+	request.progress_context = &bar;
+	code = ctl_connect(ctl);
+	if (code == 0) {
+		code = ctl_request(ctl, &request, &response);
+		end_bar(&bar);
+	}
+	if (code == 0)
+		code = show_pushed(ctl, &response);
+done:
+	http_response_clear(&response);
+	if (file != NULL && file != stdin)
+		fclose(file);
+	free(path);
+	return code;
+}
+
+static int
+show_verdict(struct ctl *ctl, const char *name, const struct http_response *response)
+{
+	json_t *json = NULL;
+	int code = ctl_json(ctl, response, &json);
+
+	if (code != 0)
+		return code;
+	bool valid = json_is_true(json_object_get(json, "valid"));
+	if (ctl_wants_document(ctl)) {
+		code = ctl_document(ctl, response);
+	} else if (valid) {
+		fputs("valid\n", ctl->out);
+	} else {
+		const char *detail = ctl_text(json, "detail");
+		json_t *errors = json_object_get(json, "errors");
+		const json_t *place = json_array_get(errors, 0);
+
+		ctl_note(ctl, "%s: %s (%s)", name, detail, ctl_text(json, "code"));
+		if (json_is_integer(json_object_get(place, "offset")))
+			ctl_note(ctl, "at offset 0x%" PRIx64 " of the file", ctl_uint(place, "offset"));
+	}
+	json_decref(json);
+	return code != 0 || valid ? code : EXIT_CODE_FAILED;
+}
+
+int
+verb_validate(void *context, const struct cli_args *args)
+{
+	struct ctl *ctl = context;
+	struct http_request request = { .method = "POST",
+		                            .path = "/v1/validate",
+		                            .accept = "application/json" };
+	struct http_response response = { 0 };
+	FILE *file = NULL;
+	int code = open_body(ctl, args->words[0], &request, &file);
+
+	if (code == 0)
+		code = ctl_request(ctl, &request, &response);
+	if (code == 0)
+		code = show_verdict(ctl, args->words[0], &response);
+	http_response_clear(&response);
+	if (file != NULL && file != stdin)
+		fclose(file);
+	return code;
+}
+
+/* --- list --- */
+
+struct module_list {
+	struct ctl *ctl;
+	struct output_table table;
+	int64_t now_s;
+};
+
+/* "demo/app:1 demo/app:2" */
+static void
+add_tags(struct output_table *table, const json_t *tags)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (memory == NULL) {
+		table->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(tags); i++) {
+		const char *tag = json_string_value(json_array_get(tags, i));
+		fprintf(memory, "%s%s", i > 0 ? " " : "", tag != NULL ? tag : "?");
+	}
+	if (fclose(memory) != 0)
+		table->failed = true;
+	else
+		output_table_add(table, text);
+	free(text);
+}
+
+static void
+list_module(void *context, const json_t *item)
+{
+	struct module_list *list = context;
+	const char *digest = ctl_text(item, "digest");
+	char text[OUTPUT_SHORT_MAX], shortened[24];
+
+	if (list->ctl->format == CTL_PLAIN_NAME) {
+		output_text(list->ctl->out, digest, strlen(digest));
+		fputc('\n', list->ctl->out);
+		return;
+	}
+	output_table_add(&list->table, ctl_short_digest(digest, shortened));
+	output_table_add(&list->table, output_size(ctl_uint(item, "size"), text));
+	output_table_add(&list->table, output_age(ctl_text(item, "created"), list->now_s, text));
+	add_tags(&list->table, json_object_get(item, "tags"));
+}
+
+static int
+list_path(struct ctl *ctl, const struct cli_args *args, char **out)
+{
+	static const char *const filters[] = { "tag", "import", "export", "feature" };
+	int code = ctl_format(ctl, out, "/v1/modules?");
+
+	for (size_t i = 0; code == 0 && i < sizeof(filters) / sizeof(filters[0]); i++)
+		code = ctl_add_query(ctl, out, filters[i], cli_value(args, filters[i]));
+	return code;
+}
+
+int
+verb_module_ls(void *context, const struct cli_args *args)
+{
+	static const struct output_column columns[] = {
+		{ "DIGEST", OUTPUT_LEFT, false },
+		{ "SIZE", OUTPUT_RIGHT, false },
+		{ "STORED", OUTPUT_LEFT, false },
+		{ "TAGS", OUTPUT_LEFT, true },
+	};
+	struct module_list list = { .ctl = context, .now_s = time(NULL) };
+	char *path = NULL;
+	uint64_t limit = 0;
+	int code = 0;
+
+	output_table_init(&list.table, columns, sizeof(columns) / sizeof(columns[0]));
+	if (cli_has(args, "limit"))
+		code = ctl_parse_uint(list.ctl, "limit", cli_value(args, "limit"), &limit);
+	if (code == 0)
+		code = list_path(list.ctl, args, &path);
+	if (code == 0)
+		code = ctl_list(list.ctl, path, limit, list_module, &list);
+	if (code == 0)
+		code = ctl_table(list.ctl, &list.table);
+	output_table_clear(&list.table);
+	free(path);
+	return code;
+}
+
+/* --- one module --- */
+
+static void
+print_types(FILE *out, const json_t *types)
+{
+	fputc('(', out);
+	for (size_t i = 0; i < json_array_size(types); i++) {
+		const char *type = json_string_value(json_array_get(types, i));
+
+		fputs(i > 0 ? " " : "", out);
+		if (type != NULL)
+			output_text(out, type, strlen(type));
+	}
+	fputc(')', out);
+}
+
+/* "  func    add (i32 i32) -> (i32)" */
+static void
+print_extern(FILE *out, const json_t *item)
+{
+	const char *module = ctl_text(item, "module"), *name = ctl_text(item, "name");
+	const char *kind = ctl_text(item, "kind"), *type = ctl_text(item, "type");
+
+	fputs("  ", out);
+	output_text(out, kind, strlen(kind));
+	fprintf(out, "%*s", strlen(kind) < 7 ? (int)(7 - strlen(kind)) : 1, "");
+	if (module[0] != '\0') {
+		output_text(out, module, strlen(module));
+		fputc('.', out);
+	}
+	output_text(out, name, strlen(name));
+	fputc(' ', out);
+	if (json_is_array(json_object_get(item, "params"))) {
+		print_types(out, json_object_get(item, "params"));
+		fputs(" -> ", out);
+		print_types(out, json_object_get(item, "results"));
+	} else {
+		output_text(out, type, strlen(type));
+	}
+	fputc('\n', out);
+}
+
+static void
+print_externs(FILE *out, const char *title, const json_t *items)
+{
+	if (json_array_size(items) == 0)
+		return;
+	fprintf(out, "%s\n", title);
+	for (size_t i = 0; i < json_array_size(items); i++)
+		print_extern(out, json_array_get(items, i));
+}
+
+static void
+print_words(FILE *out, const char *title, const json_t *words)
+{
+	if (json_array_size(words) == 0)
+		return;
+	fprintf(out, "%-10s", title);
+	for (size_t i = 0; i < json_array_size(words); i++) {
+		const char *word = json_string_value(json_array_get(words, i));
+
+		fputs(i > 0 ? " " : "", out);
+		if (word != NULL)
+			output_text(out, word, strlen(word));
+	}
+	fputc('\n', out);
+}
+
+static void
+print_line(FILE *out, const char *title, const char *text)
+{
+	if (text[0] == '\0')
+		return;
+	fprintf(out, "%-10s", title);
+	output_text(out, text, strlen(text));
+	fputc('\n', out);
+}
+
+static void
+print_module(FILE *out, const json_t *module)
+{
+	char text[OUTPUT_SHORT_MAX];
+
+	print_line(out, "digest", ctl_text(module, "digest"));
+	print_line(out, "size", output_size(ctl_uint(module, "size"), text));
+	print_line(out, "stored", ctl_text(module, "created"));
+	print_words(out, "tags", json_object_get(module, "tags"));
+	print_words(out, "features", json_object_get(module, "features"));
+	print_words(out, "ignored", json_object_get(module, "ignored_sections"));
+	print_externs(out, "imports", json_object_get(module, "imports"));
+	print_externs(out, "exports", json_object_get(module, "exports"));
+}
+
+int
+verb_module_inspect(void *context, const struct cli_args *args)
+{
+	struct ctl *ctl = context;
+	struct http_response response = { 0 };
+	json_t *json = NULL;
+	char *path = NULL;
+	int code = ctl_module_path(ctl, args->words[0], &path);
+
+	if (code == 0)
+		code = ctl_get(ctl, path, &response, &json);
+	if (code == 0 && ctl_wants_document(ctl))
+		code = ctl_document(ctl, &response);
+	else if (code == 0 && ctl->format == CTL_PLAIN_NAME)
+		print_line(ctl->out, "", ctl_text(json, "digest"));
+	else if (code == 0)
+		print_module(ctl->out, json);
+	json_decref(json);
+	http_response_clear(&response);
+	free(path);
+	return code;
+}
+
+static bool
+write_bytes(void *context, const char *bytes, size_t len)
+{
+	return fwrite(bytes, 1, len, context) == len;
+}
+
+/* Bytes go to FILE.part, which becomes FILE when they are all there. */
+static int
+fetch_to_file(struct ctl *ctl, struct http_request *request, const char *name)
+{
+	struct http_response response = { 0 };
+	char *part = NULL;
+	FILE *file = NULL;
+	int code = ctl_format(ctl, &part, "%s.part", name);
+
+	if (code != 0)
+		return code;
+	file = fopen(part, "wbe");
+	if (file == NULL) {
+		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", part, strerror(errno));
+		goto done;
+	}
+	request->sink_context = file;
+	code = ctl_request(ctl, request, &response);
+	bool written = !ferror(file);
+	if (fclose(file) != 0 || !written)
+		code = code != 0 ? code
+		                 : ctl_fail(ctl, EXIT_CODE_FAILED, "cannot write %s: %s", part, strerror(errno));
+	if (code == 0 && rename(part, name) != 0)
+		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
+	if (code != 0)
+		unlink(part);
+done:
+	http_response_clear(&response);
+	free(part);
+	return code;
+}
+
+int
+verb_module_get(void *context, const struct cli_args *args)
+{
+	struct ctl *ctl = context;
+	struct http_request request = { .accept = WASM_TYPE, .sink = write_bytes };
+	struct http_response response = { 0 };
+	const char *name = cli_value(args, "out");
+	char *path = NULL;
+
+	if (name == NULL)
+		return ctl_fail(ctl, EXIT_CODE_USAGE, "say where to put the module: -O FILE, or -O -");
+	bool to_stdout = strcmp(name, "-") == 0;
+	if (to_stdout && ctl->out_is_terminal)
+		return ctl_fail(ctl, EXIT_CODE_USAGE, "a module is no text for a terminal: give -O FILE");
+	int code = ctl_module_path(ctl, args->words[0], &path);
+	request.path = path;
+	if (code == 0 && to_stdout) {
+		request.sink_context = ctl->out;
+		code = ctl_request(ctl, &request, &response);
+		http_response_clear(&response);
+	} else if (code == 0) {
+		code = fetch_to_file(ctl, &request, name);
+	}
+	free(path);
+	return code;
+}
+
+int
+verb_module_rm(void *context, const struct cli_args *args)
+{
+	struct ctl *ctl = context;
+	struct http_request request = { .method = "DELETE" };
+	struct http_response response = { 0 };
+	char *path = NULL, *url = NULL;
+	int code = ctl_module_path(ctl, args->words[0], &path);
+
+	if (code == 0)
+		code = ctl_format(ctl, &url, "%s%s", path, cli_has(args, "force") ? "?force=true" : "");
+	request.path = url;
+	if (code == 0)
+		code = ctl_request(ctl, &request, &response);
+	http_response_clear(&response);
+	free(url);
+	free(path);
+	return code;
+}
