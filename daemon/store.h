@@ -62,7 +62,7 @@ enum store_health {
 struct store_options {
 	const char *directory;           /* created with mode 0700 when missing */
 	uint64_t free_space_floor_bytes; /* puts are refused below this much free disk */
-	uint64_t module_bytes_max;       /* larger modules are refused, read or written */
+	uint64_t module_bytes_max;       /* larger modules are refused */
 	uint64_t wal_target_bytes;       /* checkpoint when the log is larger; 0: 16 MiB */
 	unsigned readers;                /* reader threads; 0: 2 */
 	unsigned queue_length;           /* writes, and reads, that may wait; 0: 1024 */
@@ -99,7 +99,10 @@ void store_close(struct store *store);
 /* For a reload. */
 void store_set_free_space_floor(struct store *store, uint64_t floor_bytes);
 
-/* Whether size_bytes more would stay above the floor, by a figure at most a second old. */
+/*
+ * Whether size_bytes more (written twice, the log comes first) would stay above the floor, by a
+ * figure at most a second old.
+ */
 bool store_has_room(struct store *store, uint64_t size_bytes);
 
 /* reason may be NULL; it is "" while healthy. */
@@ -206,7 +209,7 @@ struct store_reply {
 	bool created;             /* there was none before */
 	struct store_module *modules;
 	size_t module_count;
-	uint8_t *bytes;
+	uint8_t *bytes; /* malloc()ed: set to NULL to keep it */
 	size_t size_bytes;
 	struct store_tag *tags;
 	size_t tag_count;
@@ -299,7 +302,9 @@ VM_MUST_CHECK enum store_status store_module_delete(struct store *store,
  * The module that a tag names, from memory: for the hot path. A change is visible here before its
  * done function is called, and never before it is durable.
  *
- * Returns STORE_OK, STORE_E_NOT_FOUND
+ * out_rev may be NULL.
+ *
+ * Returns STORE_OK, STORE_E_NOT_FOUND, STORE_E_DAMAGED
  */
 VM_MUST_CHECK enum store_status store_tag_resolve(struct store *store,
                                                   const struct store_tag_name *name,

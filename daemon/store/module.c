@@ -1,0 +1,574 @@
+#include "daemon/store/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a row of a module costs besides its bytes, about. */
+#define ROW_BYTES 4096
+
+static const char damaged_format[] =
+    "module %s: its stored bytes do not match their digest; upload it again to repair it";
+
+/* ---- rows ---- */
+
+static void
+module_seal(const struct store_module *module, uint8_t out[SEAL_BYTES])
+{
+	struct seal seal;
+
+	seal_init(&seal);
+	seal_bytes(&seal, module->digest.bytes, DIGEST_BYTES);
+	seal_int(&seal, (int64_t)module->size_bytes);
+	seal_int(&seal, (int64_t)module->features);
+	seal_int(&seal, module->created_us);
+	seal_bytes(&seal, module->info, strlen(module->info));
+	seal_finish(&seal, out);
+}
+
+static void
+module_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply, struct store_module *module)
+{
+	uint8_t seal[SEAL_BYTES];
+	size_t state_size;
+
+	bool has_digest = db_column_digest(row, 0, &module->digest);
+	module->size_bytes = (uint64_t)sqlite3_column_int64(row, 1);
+	module->features = (uint64_t)sqlite3_column_int64(row, 2);
+	module->created_us = sqlite3_column_int64(row, 3);
+	const char *state = db_column_text(db, row, 4, &state_size);
+	bool is_ok = strcmp(state, "ok") == 0;
+	module->info = reply_text(reply, db, row, 5);
+	module->tags = reply_text(reply, db, row, 7);
+	module_seal(module, seal);
+	bool intact = is_ok && has_digest && seal_equals_column(seal, row, 6);
+	module->state = intact ? STORE_MODULE_OK : STORE_MODULE_QUARANTINED;
+	if (!intact)
+		module->info = "{}"; /* it may say anything */
+}
+
+static struct store_module *
+add_module(struct reply *reply)
+{
+	void *array = reply->public.modules;
+	struct store_module *module =
+	    reply_append(reply, &array, reply->public.module_count, sizeof *module);
+
+	if (module != NULL) {
+		reply->public.modules = array;
+		reply->public.module_count++;
+	}
+	return module;
+}
+
+bool
+module_append(struct db *db, const struct digest *digest, struct reply *reply)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_MODULE_GET, "d", digest);
+
+	if (!db_row(db, row))
+		return false;
+	struct store_module *module = add_module(reply);
+	if (module != NULL)
+		module_from_row(db, row, reply, module);
+	db_end(row);
+	return module != NULL;
+}
+
+void
+module_count(struct store *store, struct db *db)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_MODULE_TOTALS, "");
+
+	if (!db_row(db, row))
+		return;
+	store->totals.modules = (uint64_t)sqlite3_column_int64(row, 0);
+	store->totals.module_bytes = (uint64_t)sqlite3_column_int64(row, 1);
+	db_end(row);
+}
+
+static void
+fail_not_found(struct db *db, struct reply *reply, const struct digest *digest)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	if (!db_failed(db) && !reply->nomem)
+		store_fail(&reply->public.error, STORE_E_NOT_FOUND, "no module %s",
+		           digest_format(digest, text));
+}
+
+/* ---- put ---- */
+
+struct put_params {
+	struct store_module_put put; /* texts in the arena; bytes the caller's */
+	struct tag_change tag;       /* when put.tag.name is not NULL */
+	bool tag_created;
+};
+
+static void
+write_chunks(struct db *db, const struct store_module_put *put)
+{
+	int64_t n = 0;
+
+	for (size_t at = 0; at < put->size_bytes && !db_failed(db); at += CHUNK_BYTES) {
+		size_t left = put->size_bytes - at;
+		size_t size = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+		struct digest digest;
+
+		digest_of(put->bytes + at, size, &digest);
+		db_run(db, SQL_CHUNK_INSERT, "didb", &put->digest, n++, &digest,
+		       (const void *)(put->bytes + at), size);
+	}
+}
+
+/* The bytes are what they are said to be, and there is room for them. */
+static bool
+check_bytes(struct store *store, const struct store_module_put *put, struct store_error *err)
+{
+	struct digest digest;
+	char said[DIGEST_TEXT_SIZE], found[DIGEST_TEXT_SIZE];
+
+	digest_of(put->bytes, put->size_bytes, &digest);
+	if (!digest_equal(&digest, &put->digest)) {
+		store_fail(err, STORE_E_ARGUMENT, "bytes are %s, expected %s",
+		           digest_format(&digest, found), digest_format(&put->digest, said));
+		return false;
+	}
+	store_measure(store);
+	if (!store_has_room(store, put->size_bytes)) {
+		store_fail(err, STORE_E_FULL,
+		           "%s: %" PRIu64 " bytes free, %zu wanted above a floor of %" PRIu64
+		           "; free some space, or lower [store] free_space_floor",
+		           store->directory, (uint64_t)store->totals.free_bytes, put->size_bytes,
+		           (uint64_t)store->floor_bytes);
+		return false;
+	}
+	return true;
+}
+
+static void
+insert_module(struct db *db, const struct store_module_put *put)
+{
+	const struct store_module module = {
+		.digest = put->digest,
+		.size_bytes = put->size_bytes,
+		.features = put->features,
+		.created_us = store_unix_us(),
+		.info = put->info,
+	};
+	uint8_t seal[SEAL_BYTES];
+
+	module_seal(&module, seal);
+	db_run(db, SQL_BLOB_INSERT, "diii", &put->digest, (int64_t)put->size_bytes,
+	       (int64_t)CHUNK_BYTES, module.created_us);
+	write_chunks(db, put);
+	db_run(db, SQL_MODULE_INSERT, "dtiib", &put->digest, put->info, (int64_t)put->features,
+	       module.created_us, (const void *)seal, sizeof seal);
+}
+
+/* What is known about a module that is there already, if it is not the same. */
+static void
+renew_module(struct db *db, const struct store_module_put *put, const struct store_module *old)
+{
+	struct store_module module = *old;
+	uint8_t seal[SEAL_BYTES];
+
+	if (old->state == STORE_MODULE_OK && old->features == put->features &&
+	    strcmp(old->info, put->info) == 0)
+		return;
+	module.size_bytes = put->size_bytes;
+	module.features = put->features;
+	module.info = put->info;
+	module_seal(&module, seal);
+	db_run(db, SQL_MODULE_UPDATE, "dtib", &put->digest, put->info, (int64_t)put->features,
+	       (const void *)seal, sizeof seal);
+}
+
+static void
+repair_bytes(struct db *db, const struct store_module_put *put)
+{
+	db_run(db, SQL_CHUNK_DELETE, "d", &put->digest);
+	db_run(db, SQL_BLOB_RENEW, "dii", &put->digest, (int64_t)put->size_bytes,
+	       (int64_t)CHUNK_BYTES);
+	write_chunks(db, put);
+}
+
+static void
+put_run(struct store *store, struct db *db, struct request *request)
+{
+	struct put_params *params = request->params;
+	const struct store_module_put *put = &params->put;
+	struct reply *reply = request->reply;
+	struct store_reply *public = &reply->public;
+
+	bool known = module_append(db, &put->digest, reply);
+	if (db_failed(db) || reply->nomem)
+		return;
+	bool intact = known && public->modules[0].state == STORE_MODULE_OK;
+	if (!intact && !check_bytes(store, put, &public->error))
+		return;
+	if (!known)
+		insert_module(db, put);
+	else if (!intact)
+		repair_bytes(db, put);
+	if (known)
+		renew_module(db, put, &public->modules[0]);
+	public->created = !known;
+	if (put->tag.name != NULL)
+		tag_point(db, &params->tag, reply, &params->tag_created);
+	if (public->error.status != STORE_OK)
+		return;
+	public->module_count = 0; /* once more, as it stands now */
+	if (!module_append(db, &put->digest, reply))
+		fail_not_found(db, reply, &put->digest);
+}
+
+static void
+put_committed(struct store *store, struct request *request)
+{
+	struct put_params *params = request->params;
+
+	if (request->reply->public.created) {
+		store->totals.modules++;
+		store->totals.module_bytes += params->put.size_bytes;
+	}
+	if (params->put.tag.name != NULL)
+		tag_pointed(store, &params->tag);
+}
+
+static void
+put_drop(struct request *request)
+{
+	struct put_params *params = request->params;
+
+	free(params->tag.entry);
+	params->tag.entry = NULL;
+}
+
+enum store_status
+store_module_put(struct store *store, const struct store_module_put *put, store_done_fn *done,
+                 void *arg)
+{
+	if (put->size_bytes == 0 || put->size_bytes > store->module_bytes_max)
+		return STORE_E_ARGUMENT;
+	if (put->tag.name != NULL && !tag_name_is_valid(&put->tag))
+		return STORE_E_ARGUMENT;
+	struct request *request = request_new(sizeof(struct put_params), done, arg);
+	if (request == NULL)
+		return STORE_E_NOMEM;
+	struct put_params *params = request->params;
+	struct reply *reply = request->reply;
+	params->put = *put;
+	params->put.info = reply_copy(reply, put->info);
+	if (put->tag.name != NULL) {
+		params->put.tag = tag_name_copy(reply, &put->tag);
+		params->tag.name = params->put.tag;
+		params->tag.digest = put->digest;
+		params->tag.condition = put->tag_if;
+		params->tag.by = reply_copy(reply, put->by != NULL ? put->by : "");
+	}
+	request->weight_bytes = put->size_bytes + ROW_BYTES;
+	request->run = put_run;
+	request->committed = put_committed;
+	request->drop = put_drop;
+	return request_submit(&store->writes, request);
+}
+
+/* ---- quarantine ---- */
+
+static void
+quarantine_run(struct store *store, struct db *db, struct request *request)
+{
+	(void)store;
+	if (db_run(db, SQL_MODULE_QUARANTINE, "d", (const struct digest *)request->params))
+		request->reply->public.affected = (uint64_t)sqlite3_changes64(db->handle);
+}
+
+static void
+quarantine_committed(struct store *store, struct request *request)
+{
+	store->totals.quarantined += request->reply->public.affected;
+}
+
+void
+module_quarantine(struct store *store, const struct digest *digest)
+{
+	struct request *request = request_new(sizeof *digest, NULL, NULL);
+
+	if (request == NULL)
+		return;
+	*(struct digest *)request->params = *digest;
+	request->run = quarantine_run;
+	request->committed = quarantine_committed;
+	(void)request_submit(&store->writes, request); /* the next read finds the damage again */
+}
+
+/* ---- get ---- */
+
+struct get_params {
+	struct digest digest;
+	bool want_bytes;
+};
+
+/* One chunk to its place. False: damaged. */
+static bool
+copy_chunk(sqlite3_stmt *row, int64_t n, uint8_t *bytes, size_t size, size_t *at)
+{
+	struct digest expected, found;
+	size_t chunk = (size_t)sqlite3_column_bytes(row, 2);
+	size_t left = size - *at;
+
+	if (sqlite3_column_int64(row, 0) != n || !db_column_digest(row, 1, &expected) ||
+	    chunk != (left < CHUNK_BYTES ? left : CHUNK_BYTES) || chunk == 0)
+		return false;
+	const void *data = sqlite3_column_blob(row, 2);
+	if (data == NULL)
+		return false;
+	digest_of(data, chunk, &found);
+	if (!digest_equal(&expected, &found))
+		return false;
+	memcpy(bytes + *at, data, chunk);
+	*at += chunk;
+	return true;
+}
+
+/* All chunks of a blob. False: damaged, or db_failed(). */
+static bool
+read_chunks(struct db *db, const struct digest *digest, uint8_t *bytes, size_t size)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_CHUNK_LIST, "d", digest);
+	size_t at = 0;
+
+	for (int64_t n = 0; db_row(db, row); n++)
+		if (!copy_chunk(row, n, bytes, size, &at)) {
+			db_end(row);
+			return false;
+		}
+	return !db_failed(db) && at == size;
+}
+
+/* The verified bytes into the reply. False: damaged, or db_failed(), or no memory. */
+static bool
+read_bytes(struct db *db, const struct store_module *module, struct reply *reply)
+{
+	struct digest found;
+
+	if (module->size_bytes == 0 || module->size_bytes > STORED_BYTES_MAX)
+		return false;
+	size_t size = (size_t)module->size_bytes;
+	uint8_t *bytes = malloc(size);
+	if (bytes == NULL) {
+		reply->nomem = true;
+		return false;
+	}
+	bool ok = read_chunks(db, &module->digest, bytes, size);
+	if (ok) {
+		digest_of(bytes, size, &found);
+		ok = digest_equal(&found, &module->digest);
+	}
+	if (!ok) {
+		free(bytes);
+		return false;
+	}
+	reply->public.bytes = bytes;
+	reply->public.size_bytes = size;
+	return true;
+}
+
+static void
+get_run(struct store *store, struct db *db, struct request *request)
+{
+	const struct get_params *params = request->params;
+	struct reply *reply = request->reply;
+	char text[DIGEST_TEXT_SIZE];
+
+	if (!module_append(db, &params->digest, reply)) {
+		fail_not_found(db, reply, &params->digest);
+		return;
+	}
+	struct store_module *module = &reply->public.modules[0];
+	if (module->state == STORE_MODULE_OK &&
+	    (!params->want_bytes || read_bytes(db, module, reply)))
+		return;
+	if (db_failed(db) || reply->nomem)
+		return;
+	module->state = STORE_MODULE_QUARANTINED;
+	module_quarantine(store, &params->digest);
+	store_fail(&reply->public.error, STORE_E_DAMAGED, damaged_format,
+	           digest_format(&params->digest, text));
+}
+
+enum store_status
+store_module_get(struct store *store, const struct digest *digest, bool want_bytes,
+                 store_done_fn *done, void *arg)
+{
+	struct request *request = request_new(sizeof(struct get_params), done, arg);
+
+	if (request == NULL)
+		return STORE_E_NOMEM;
+	*(struct get_params *)request->params = (struct get_params){ *digest, want_bytes };
+	request->run = get_run;
+	return request_submit(&store->reads, request);
+}
+
+/* ---- list ---- */
+
+struct list_params {
+	int64_t before_us;
+	struct digest before;
+	char *ns; /* of the tag filter, with its parts; NULL: none */
+	char *name;
+	char *tag;
+	const char *import;
+	const char *export;
+	int64_t features;
+	unsigned limit;
+};
+
+static void
+set_next(struct store_reply *public)
+{
+	const struct store_module *last = &public->modules[public->module_count - 1];
+
+	public->has_next = true;
+	public->next.created_us = last->created_us;
+	hex_encode(last->digest.bytes, DIGEST_BYTES, public->next.key);
+}
+
+static void
+list_run(struct store *store, struct db *db, struct request *request)
+{
+	const struct list_params *params = request->params;
+	struct reply *reply = request->reply;
+	sqlite3_stmt *row =
+	    db_bind(db, SQL_MODULE_LIST, "idtttttii", params->before_us, &params->before, params->ns,
+	            params->name, params->tag, params->import, params->export, params->features,
+	            (int64_t)params->limit + 1);
+
+	(void)store;
+	while (db_row(db, row)) {
+		struct store_module *module = NULL;
+
+		if (reply->public.module_count == params->limit)
+			set_next(&reply->public);
+		else
+			module = add_module(reply);
+		if (module == NULL) {
+			db_end(row);
+			return;
+		}
+		module_from_row(db, row, reply, module);
+	}
+}
+
+/* "ns/name:tag" into its parts, in place. */
+static void
+split_filter(struct list_params *params)
+{
+	if (params->ns == NULL)
+		return;
+	params->name = strchr(params->ns, '/');
+	if (params->name == NULL)
+		return;
+	*params->name++ = '\0';
+	params->tag = strchr(params->name, ':');
+	if (params->tag != NULL)
+		*params->tag++ = '\0';
+}
+
+enum store_status
+store_module_list(struct store *store, const struct store_module_query *query,
+                  store_done_fn *done, void *arg)
+{
+	struct list_params start = { .before_us = INT64_MAX };
+
+	if (query->limit == 0 || query->limit > STORE_LIST_MAX)
+		return STORE_E_ARGUMENT;
+	if (query->cursor.key[0] != '\0') {
+		if (memchr(query->cursor.key, '\0', sizeof query->cursor.key) == NULL ||
+		    !hex_decode(query->cursor.key, start.before.bytes, DIGEST_BYTES))
+			return STORE_E_ARGUMENT;
+		start.before_us = query->cursor.created_us;
+	}
+	struct request *request = request_new(sizeof(struct list_params), done, arg);
+	if (request == NULL)
+		return STORE_E_NOMEM;
+	struct list_params *params = request->params;
+	*params = start;
+	params->ns = reply_copy(request->reply, query->tag);
+	split_filter(params);
+	params->import = reply_copy(request->reply, query->import);
+	params->export = reply_copy(request->reply, query->export);
+	params->features = (int64_t)query->features;
+	params->limit = query->limit;
+	request->run = list_run;
+	return request_submit(&store->reads, request);
+}
+
+/* ---- delete ---- */
+
+struct delete_params {
+	struct digest digest;
+	bool force;
+	const char *by;
+};
+
+static void
+delete_run(struct store *store, struct db *db, struct request *request)
+{
+	const struct delete_params *params = request->params;
+	struct reply *reply = request->reply;
+	struct store_reply *public = &reply->public;
+	char text[DIGEST_TEXT_SIZE];
+
+	(void)store;
+	if (!module_append(db, &params->digest, reply)) {
+		fail_not_found(db, reply, &params->digest);
+		return;
+	}
+	tag_append_all_of(db, &params->digest, reply);
+	if (db_failed(db) || reply->nomem)
+		return;
+	if (public->tag_count > 0 && !params->force) {
+		store_fail(&public->error, STORE_E_CONFLICT,
+		           "module %s has %zu tags; remove them first, or force",
+		           digest_format(&params->digest, text), public->tag_count);
+		return;
+	}
+	for (size_t i = 0; i < public->tag_count; i++)
+		tag_remove(db, &public->tags[i], params->by);
+	db_run(db, SQL_MODULE_DELETE, "d", &params->digest);
+	db_run(db, SQL_BLOB_DELETE, "d", &params->digest);
+}
+
+static void
+delete_committed(struct store *store, struct request *request)
+{
+	const struct store_reply *public = &request->reply->public;
+
+	store->totals.modules--;
+	store->totals.module_bytes -= public->modules[0].size_bytes;
+	for (size_t i = 0; i < public->tag_count; i++) {
+		const struct store_tag *tag = &public->tags[i];
+
+		if (tagmap_remove(&store->tags,
+		                  &(struct store_tag_name){ tag->ns, tag->name, tag->tag }))
+			store->totals.tags--;
+	}
+}
+
+enum store_status
+store_module_delete(struct store *store, const struct digest *digest, bool force, const char *by,
+                    store_done_fn *done, void *arg)
+{
+	struct request *request = request_new(sizeof(struct delete_params), done, arg);
+
+	if (request == NULL)
+		return STORE_E_NOMEM;
+	*(struct delete_params *)request->params = (struct delete_params){
+		*digest, force, reply_copy(request->reply, by != NULL ? by : "")
+	};
+	request->run = delete_run;
+	request->committed = delete_committed;
+	return request_submit(&store->writes, request);
+}

@@ -1,0 +1,74 @@
+#include "daemon/store/internal.h"
+
+#include <stdlib.h>
+
+/* A read that takes longer is given up: a filter over very many modules, say. */
+#define READ_LIMIT_US 10000000
+#define WAKE_US 60000000 /* nothing to do at a wake-up; the queue wakes us */
+
+/* One read is one snapshot, however many statements it needs. */
+static void
+serve(struct reader *reader, struct request *request)
+{
+	struct db *db = &reader->db;
+
+	db->deadline_us = store_monotonic_us() + READ_LIMIT_US;
+	sqlite3_exec(db->handle, "BEGIN", NULL, NULL, NULL);
+	request_run(reader->store, db, request);
+	sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	request_answer(request);
+}
+
+static void *
+reader_main(void *arg)
+{
+	struct reader *reader = arg;
+	struct queue *queue = &reader->store->reads;
+
+	for (;;) {
+		struct request *request = queue_take(queue, 1, SIZE_MAX, WAKE_US);
+
+		if (request != NULL)
+			serve(reader, request);
+		else if (queue_is_closed(queue))
+			return NULL;
+	}
+}
+
+enum store_status
+readers_start(struct store *store, unsigned count, struct store_error *err)
+{
+	store->readers = calloc(count, sizeof *store->readers);
+	if (store->readers == NULL)
+		return store_fail(err, STORE_E_NOMEM, "out of memory");
+	for (; store->reader_count < count; store->reader_count++) {
+		struct reader *reader = &store->readers[store->reader_count];
+		enum store_status status = db_open(&reader->db, store->path, DB_READER, err);
+
+		reader->store = store;
+		if (status == STORE_OK &&
+		    pthread_create(&reader->thread, NULL, reader_main, reader) != 0)
+			status = store_fail(err, STORE_E_NOMEM, "cannot start a reader thread");
+		if (status != STORE_OK) {
+			db_close(&reader->db);
+			return status;
+		}
+		pthread_setname_np(reader->thread, "store-read");
+	}
+	return STORE_OK;
+}
+
+void
+readers_stop(struct store *store)
+{
+	queue_close(&store->reads);
+	for (unsigned i = 0; i < store->reader_count; i++) {
+		pthread_join(store->readers[i].thread, NULL);
+		db_close(&store->readers[i].db);
+	}
+	store->reader_count = 0;
+	free(store->readers);
+	store->readers = NULL;
+}

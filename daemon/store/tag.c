@@ -1,0 +1,551 @@
+#include "daemon/store/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names ---- */
+
+static bool
+part_is_valid(const char *part)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-";
+
+	if (part == NULL || part[0] == '.' || part[0] == '-')
+		return false;
+	size_t size = strspn(part, allowed);
+	return size > 0 && size <= STORE_NAME_MAX && part[size] == '\0';
+}
+
+bool
+tag_name_is_valid(const struct store_tag_name *name)
+{
+	return part_is_valid(name->ns) && part_is_valid(name->name) && part_is_valid(name->tag);
+}
+
+struct store_tag_name
+tag_name_copy(struct reply *reply, const struct store_tag_name *name)
+{
+	return (struct store_tag_name){ reply_copy(reply, name->ns), reply_copy(reply, name->name),
+		                        reply_copy(reply, name->tag) };
+}
+
+/* ---- rows ---- */
+
+static void
+tag_seal(const struct store_tag *tag, uint8_t out[SEAL_BYTES])
+{
+	struct seal seal;
+
+	seal_init(&seal);
+	seal_bytes(&seal, tag->ns, strlen(tag->ns));
+	seal_bytes(&seal, tag->name, strlen(tag->name));
+	seal_bytes(&seal, tag->tag, strlen(tag->tag));
+	seal_bytes(&seal, tag->digest.bytes, DIGEST_BYTES);
+	seal_int(&seal, tag->rev);
+	seal_int(&seal, tag->updated_us);
+	seal_bytes(&seal, tag->updated_by, strlen(tag->updated_by));
+	seal_finish(&seal, out);
+}
+
+/* Whether the row is intact; *tag is filled either way. */
+static bool
+tag_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply, struct store_tag *tag)
+{
+	uint8_t seal[SEAL_BYTES];
+
+	tag->ns = reply_text(reply, db, row, 0);
+	tag->name = reply_text(reply, db, row, 1);
+	tag->tag = reply_text(reply, db, row, 2);
+	bool has_digest = db_column_digest(row, 3, &tag->digest);
+	tag->rev = sqlite3_column_int64(row, 4);
+	tag->updated_us = sqlite3_column_int64(row, 5);
+	tag->updated_by = reply_text(reply, db, row, 6);
+	tag_seal(tag, seal);
+	return has_digest && seal_equals_column(seal, row, 7);
+}
+
+static struct store_tag *
+add_tag(struct reply *reply)
+{
+	void *array = reply->public.tags;
+	struct store_tag *tag = reply_append(reply, &array, reply->public.tag_count, sizeof *tag);
+
+	if (tag != NULL) {
+		reply->public.tags = array;
+		reply->public.tag_count++;
+	}
+	return tag;
+}
+
+enum tag_found
+tag_append(struct db *db, const struct store_tag_name *name, struct reply *reply)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_TAG_GET, "ttt", name->ns, name->name, name->tag);
+	enum tag_found found = TAG_NONE;
+
+	if (!db_row(db, row))
+		return TAG_NONE;
+	struct store_tag *tag = add_tag(reply);
+	if (tag != NULL)
+		found = tag_from_row(db, row, reply, tag) ? TAG_FOUND : TAG_DAMAGED;
+	db_end(row);
+	return found;
+}
+
+void
+tag_append_all_of(struct db *db, const struct digest *digest, struct reply *reply)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_TAG_OF_MODULE, "d", digest);
+
+	while (db_row(db, row)) {
+		struct store_tag *tag = add_tag(reply);
+
+		if (tag == NULL) {
+			db_end(row);
+			return;
+		}
+		(void)tag_from_row(db, row, reply, tag);
+	}
+}
+
+bool
+tag_load_all(struct store *store, struct db *db)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_TAG_ALL, "");
+	bool ok = true;
+
+	while (ok && db_row(db, row)) {
+		struct reply *scratch = reply_new(); /* one a row: memory stays small */
+		struct store_tag tag;
+
+		if (scratch == NULL) {
+			ok = false;
+			break;
+		}
+		bool intact = tag_from_row(db, row, scratch, &tag);
+		const struct store_tag_name name = { tag.ns, tag.name, tag.tag };
+		struct tag_entry *entry = tag_name_is_valid(&name) ? tag_entry_new(&name) : NULL;
+		ok = !scratch->nomem && !db_failed(db) && (entry != NULL || !intact);
+		if (!intact)
+			store->totals.quarantined++;
+		if (entry != NULL) {
+			entry->digest = tag.digest;
+			entry->rev = tag.rev;
+			entry->damaged = !intact;
+			tagmap_put(&store->tags, entry);
+		}
+		store_reply_free(&scratch->public);
+	}
+	db_end(row);
+	store->totals.tags = store->tags.count;
+	return ok && !db_failed(db);
+}
+
+/* ---- changes ---- */
+
+/* Note a change; returns its revision. */
+static int64_t
+history_add(struct db *db, const struct store_tag_name *name, const struct digest *old_digest,
+            const struct digest *new_digest, int64_t at_us, const char *by)
+{
+	db_run(db, SQL_HISTORY_ADD, "tttddit", name->ns, name->name, name->tag, old_digest,
+	       new_digest, at_us, by);
+	return sqlite3_last_insert_rowid(db->handle);
+}
+
+void
+tag_remove(struct db *db, const struct store_tag *tag, const char *by)
+{
+	const struct store_tag_name name = { tag->ns, tag->name, tag->tag };
+
+	db_run(db, SQL_TAG_DELETE, "ttt", tag->ns, tag->name, tag->tag);
+	history_add(db, &name, &tag->digest, NULL, store_unix_us(), by);
+}
+
+static void
+tag_write(struct db *db, const struct store_tag *tag)
+{
+	uint8_t seal[SEAL_BYTES];
+
+	tag_seal(tag, seal);
+	db_run(db, SQL_TAG_PUT, "tttdiitb", tag->ns, tag->name, tag->tag, &tag->digest, tag->rev,
+	       tag->updated_us, tag->updated_by, (const void *)seal, sizeof seal);
+}
+
+/* Whether what is there fits what was asked for; a conflict goes into the error. */
+static bool
+condition_holds(enum tag_found found, const struct store_tag *tag,
+                const struct store_condition *condition, struct store_error *err)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	switch (condition->match) {
+	case STORE_MATCH_ANY:
+		return true;
+	case STORE_MATCH_ABSENT:
+		if (found == TAG_NONE)
+			return true;
+		store_fail(err, STORE_E_CONFLICT, "tag exists already");
+		return false;
+	case STORE_MATCH_DIGEST:
+		if (found == TAG_FOUND && digest_equal(&tag->digest, &condition->digest))
+			return true;
+		if (found == TAG_NONE)
+			store_fail(err, STORE_E_CONFLICT, "tag does not exist");
+		else
+			store_fail(err, STORE_E_CONFLICT, "tag points at %s now",
+			           digest_format(&tag->digest, text));
+		return false;
+	}
+	store_fail(err, STORE_E_ARGUMENT, "unknown condition %d", (int)condition->match);
+	return false;
+}
+
+/* The entry for the map, made while failing is still possible. */
+static void
+prepare_entry(struct tag_change *change, const struct store_tag *tag, struct reply *reply)
+{
+	if (change->entry == NULL)
+		change->entry = tag_entry_new(&change->name);
+	if (change->entry == NULL) {
+		reply->nomem = true;
+		return;
+	}
+	change->entry->digest = tag->digest;
+	change->entry->rev = tag->rev;
+}
+
+void
+tag_point(struct db *db, struct tag_change *change, struct reply *reply, bool *out_created)
+{
+	enum tag_found found = tag_append(db, &change->name, reply);
+
+	*out_created = found == TAG_NONE;
+	if (db_failed(db) || reply->nomem)
+		return;
+	struct store_tag *tag = found == TAG_NONE ? add_tag(reply) : reply->public.tags;
+	if (tag == NULL)
+		return;
+	if (!condition_holds(found, tag, &change->condition, &reply->public.error)) {
+		reply->public.tag_count = found == TAG_FOUND ? 1 : 0;
+		return;
+	}
+	if (found != TAG_FOUND || !digest_equal(&tag->digest, &change->digest)) {
+		int64_t now_us = store_unix_us();
+
+		tag->rev = history_add(db, &change->name, found == TAG_FOUND ? &tag->digest : NULL,
+		                       &change->digest, now_us, change->by);
+		tag->ns = change->name.ns;
+		tag->name = change->name.name;
+		tag->tag = change->name.tag;
+		tag->digest = change->digest;
+		tag->updated_us = now_us;
+		tag->updated_by = change->by;
+		tag_write(db, tag);
+	}
+	prepare_entry(change, tag, reply);
+}
+
+void
+tag_pointed(struct store *store, struct tag_change *change)
+{
+	if (tagmap_put(&store->tags, change->entry))
+		store->totals.tags++;
+	change->entry = NULL;
+}
+
+/* ---- requests that write ---- */
+
+static void
+change_drop(struct request *request)
+{
+	struct tag_change *change = request->params;
+
+	free(change->entry);
+	change->entry = NULL;
+}
+
+static bool
+module_exists(struct db *db, const struct digest *digest)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_MODULE_GET, "d", digest);
+	bool exists = db_row(db, row);
+
+	if (exists)
+		db_end(row);
+	return exists;
+}
+
+static void
+put_run(struct store *store, struct db *db, struct request *request)
+{
+	struct tag_change *change = request->params;
+	struct reply *reply = request->reply;
+	char text[DIGEST_TEXT_SIZE];
+
+	(void)store;
+	if (!module_exists(db, &change->digest)) {
+		if (!db_failed(db))
+			store_fail(&reply->public.error, STORE_E_NOT_FOUND, "no module %s",
+			           digest_format(&change->digest, text));
+		return;
+	}
+	tag_point(db, change, reply, &reply->public.created);
+}
+
+static void
+put_committed(struct store *store, struct request *request)
+{
+	tag_pointed(store, request->params);
+}
+
+/* Fill what both requests need; false: no memory or a bad name, nothing to submit. */
+static struct request *
+change_new(const struct store_tag_name *name, const struct store_condition *condition,
+           const char *by, store_done_fn *done, void *arg, enum store_status *out_status)
+{
+	if (!tag_name_is_valid(name)) {
+		*out_status = STORE_E_ARGUMENT;
+		return NULL;
+	}
+	struct request *request = request_new(sizeof(struct tag_change), done, arg);
+	*out_status = STORE_E_NOMEM;
+	if (request == NULL)
+		return NULL;
+	struct tag_change *change = request->params;
+	change->name = tag_name_copy(request->reply, name);
+	change->by = reply_copy(request->reply, by != NULL ? by : "");
+	if (condition != NULL)
+		change->condition = *condition;
+	request->drop = change_drop;
+	return request;
+}
+
+enum store_status
+store_tag_put(struct store *store, const struct store_tag_name *name, const struct digest *digest,
+              const struct store_condition *condition, const char *by, store_done_fn *done,
+              void *arg)
+{
+	enum store_status status;
+	struct request *request = change_new(name, condition, by, done, arg, &status);
+
+	if (request == NULL)
+		return status;
+	((struct tag_change *)request->params)->digest = *digest;
+	request->run = put_run;
+	request->committed = put_committed;
+	return request_submit(&store->writes, request);
+}
+
+static void
+delete_run(struct store *store, struct db *db, struct request *request)
+{
+	const struct tag_change *change = request->params;
+	struct reply *reply = request->reply;
+	enum tag_found found = tag_append(db, &change->name, reply);
+
+	(void)store;
+	if (db_failed(db) || reply->nomem)
+		return;
+	if (found == TAG_NONE) {
+		store_fail(&reply->public.error, STORE_E_NOT_FOUND, "no tag %s/%s:%s",
+		           change->name.ns, change->name.name, change->name.tag);
+		return;
+	}
+	if (condition_holds(found, reply->public.tags, &change->condition, &reply->public.error))
+		tag_remove(db, reply->public.tags, change->by);
+}
+
+static void
+delete_committed(struct store *store, struct request *request)
+{
+	const struct tag_change *change = request->params;
+
+	if (tagmap_remove(&store->tags, &change->name))
+		store->totals.tags--;
+}
+
+enum store_status
+store_tag_delete(struct store *store, const struct store_tag_name *name,
+                 const struct store_condition *condition, const char *by, store_done_fn *done,
+                 void *arg)
+{
+	enum store_status status;
+	struct request *request = change_new(name, condition, by, done, arg, &status);
+
+	if (request == NULL)
+		return status;
+	request->run = delete_run;
+	request->committed = delete_committed;
+	return request_submit(&store->writes, request);
+}
+
+/* ---- requests that read ---- */
+
+enum store_status
+store_tag_resolve(struct store *store, const struct store_tag_name *name,
+                  struct digest *out_digest, int64_t *out_rev)
+{
+	if (!tag_name_is_valid(name))
+		return STORE_E_NOT_FOUND;
+	return tagmap_find(&store->tags, name, out_digest, out_rev);
+}
+
+static void
+get_run(struct store *store, struct db *db, struct request *request)
+{
+	const struct store_tag_name *name = request->params;
+	struct store_reply *public = &request->reply->public;
+
+	(void)store;
+	switch (tag_append(db, name, request->reply)) {
+	case TAG_FOUND:
+		break;
+	case TAG_NONE:
+		if (!db_failed(db))
+			store_fail(&public->error, STORE_E_NOT_FOUND, "no tag %s/%s:%s", name->ns,
+			           name->name, name->tag);
+		break;
+	case TAG_DAMAGED:
+		public->tag_count = 0;
+		store_fail(&public->error, STORE_E_DAMAGED,
+		           "tag %s/%s:%s is damaged; point it at its module again", name->ns,
+		           name->name, name->tag);
+		break;
+	}
+}
+
+enum store_status
+store_tag_get(struct store *store, const struct store_tag_name *name, store_done_fn *done,
+              void *arg)
+{
+	if (!tag_name_is_valid(name))
+		return STORE_E_ARGUMENT;
+	struct request *request = request_new(sizeof(struct store_tag_name), done, arg);
+	if (request == NULL)
+		return STORE_E_NOMEM;
+	*(struct store_tag_name *)request->params = tag_name_copy(request->reply, name);
+	request->run = get_run;
+	return request_submit(&store->reads, request);
+}
+
+struct list_params {
+	const char *ns;
+	const char *name;
+	struct store_tag_name after;
+	unsigned limit;
+};
+
+static void
+list_run(struct store *store, struct db *db, struct request *request)
+{
+	const struct list_params *params = request->params;
+	struct reply *reply = request->reply;
+	sqlite3_stmt *row = db_bind(db, SQL_TAG_LIST, "ttttti", params->after.ns,
+	                            params->after.name, params->after.tag, params->ns, params->name,
+	                            (int64_t)params->limit + 1);
+
+	(void)store;
+	while (db_row(db, row)) {
+		struct store_tag *tag = NULL;
+
+		if (reply->public.tag_count == params->limit)
+			reply->public.has_next = true;
+		else
+			tag = add_tag(reply);
+		if (tag == NULL) {
+			db_end(row);
+			return;
+		}
+		if (!tag_from_row(db, row, reply, tag))
+			reply->public.tag_count--; /* damaged: resolving it says so */
+	}
+}
+
+enum store_status
+store_tag_list(struct store *store, const char *ns, const char *name,
+               const struct store_tag_name *after, unsigned limit, store_done_fn *done, void *arg)
+{
+	static const struct store_tag_name start = { "", "", "" };
+
+	if (limit == 0 || limit > STORE_LIST_MAX || (name != NULL && ns == NULL))
+		return STORE_E_ARGUMENT;
+	struct request *request = request_new(sizeof(struct list_params), done, arg);
+	if (request == NULL)
+		return STORE_E_NOMEM;
+	struct list_params *params = request->params;
+	params->ns = reply_copy(request->reply, ns);
+	params->name = reply_copy(request->reply, name);
+	params->after =
+	    tag_name_copy(request->reply, after != NULL && after->ns != NULL ? after : &start);
+	params->limit = limit;
+	request->run = list_run;
+	return request_submit(&store->reads, request);
+}
+
+struct history_params {
+	struct store_tag_name name;
+	int64_t before;
+	unsigned limit;
+};
+
+static void
+change_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply,
+                struct store_tag_change *change)
+{
+	change->rev = sqlite3_column_int64(row, 0);
+	change->ns = reply_text(reply, db, row, 1);
+	change->name = reply_text(reply, db, row, 2);
+	change->tag = reply_text(reply, db, row, 3);
+	change->has_old = db_column_digest(row, 4, &change->old_digest);
+	change->has_new = db_column_digest(row, 5, &change->new_digest);
+	change->at_us = sqlite3_column_int64(row, 6);
+	change->by = reply_text(reply, db, row, 7);
+}
+
+static void
+history_run(struct store *store, struct db *db, struct request *request)
+{
+	const struct history_params *params = request->params;
+	struct store_reply *public = &request->reply->public;
+	sqlite3_stmt *row = db_bind(db, SQL_HISTORY_LIST, "tttii", params->name.ns,
+	                            params->name.name, params->name.tag, params->before,
+	                            (int64_t)params->limit + 1);
+
+	(void)store;
+	while (db_row(db, row)) {
+		void *array = public->changes;
+		struct store_tag_change *change = NULL;
+
+		if (public->change_count == params->limit)
+			public->has_next = true;
+		else
+			change = reply_append(request->reply, &array, public->change_count,
+			                      sizeof *change);
+		if (change == NULL) {
+			db_end(row);
+			return;
+		}
+		public->changes = array;
+		public->change_count++;
+		change_from_row(db, row, request->reply, change);
+	}
+}
+
+enum store_status
+store_tag_history(struct store *store, const struct store_tag_name *name, int64_t before,
+                  unsigned limit, store_done_fn *done, void *arg)
+{
+	if (limit == 0 || limit > STORE_LIST_MAX || name->ns == NULL || name->name == NULL)
+		return STORE_E_ARGUMENT;
+	struct request *request = request_new(sizeof(struct history_params), done, arg);
+	if (request == NULL)
+		return STORE_E_NOMEM;
+	struct history_params *params = request->params;
+	params->name = tag_name_copy(request->reply, name);
+	params->before = before > 0 ? before : INT64_MAX;
+	params->limit = limit;
+	request->run = history_run;
+	return request_submit(&store->reads, request);
+}
