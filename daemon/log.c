@@ -56,8 +56,8 @@ struct log_field
 log_str(const char *key, const char *text)
 {
 	return (struct log_field){ .key = text != NULL ? key : NULL,
-		                   .kind = LOG_KIND_STR,
-		                   .value.str = { text, text != NULL ? strlen(text) : 0 } };
+				   .kind = LOG_KIND_STR,
+				   .value.str = { text, text != NULL ? strlen(text) : 0 } };
 }
 
 /* ---- a line being made ---- */
@@ -108,9 +108,11 @@ utf8_decode(const uint8_t *bytes, size_t size, uint32_t *out)
 {
 	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint8_t first = bytes[0];
-	size_t length = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3
-	                : first >> 3 == 30                 ? 4
-	                                                   : 0;
+	size_t length = first < 0x80       ? 1
+			: first >> 5 == 6  ? 2
+			: first >> 4 == 14 ? 3
+			: first >> 3 == 30 ? 4
+					   : 0;
 
 	if (length == 0 || length > size)
 		return 0;
@@ -221,7 +223,7 @@ line_add_value(struct line *line, enum log_format format, const struct log_field
 		break;
 	case LOG_KIND_US:
 		line_format(line, "%" PRIu64 ".%03u", field->value.u / 1000,
-		            (unsigned)(field->value.u % 1000));
+			    (unsigned)(field->value.u % 1000));
 		break;
 	case LOG_KIND_END:
 		break;
@@ -302,8 +304,7 @@ write_line(struct line *line)
 }
 
 static void
-emit(enum log_level level, const char *message, const struct log_field *fields,
-     uint64_t suppressed)
+emit(enum log_level level, const char *message, const struct log_field *fields, uint64_t suppressed)
 {
 	enum log_format format = (enum log_format)atomic_load(&log_form);
 	struct line line;

@@ -36,7 +36,14 @@ enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 #define LOG_LINE_MAX 8192  /* bytes of a line; fields that do not fit are left out */
 #define LOG_BURST 10
 
-enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_INT, LOG_KIND_UINT, LOG_KIND_BOOL, LOG_KIND_US };
+enum log_kind {
+	LOG_KIND_END,
+	LOG_KIND_STR,
+	LOG_KIND_INT,
+	LOG_KIND_UINT,
+	LOG_KIND_BOOL,
+	LOG_KIND_US
+};
 
 struct log_field {
 	const char *key; /* [a-z0-9_] */
@@ -53,17 +60,17 @@ struct log_field {
 
 /* NUL-terminated text; a NULL text leaves the field out. */
 #define LOG_STR(name, text) log_str((name), (text))
-#define LOG_STRN(name, bytes, count) \
-	((struct log_field){ .key = (name), .kind = LOG_KIND_STR, .value.str = { (bytes), (count) } })
-#define LOG_INT(name, number) \
+#define LOG_STRN(name, bytes, count)                                                               \
+	((struct log_field){                                                                       \
+	    .key = (name), .kind = LOG_KIND_STR, .value.str = { (bytes), (count) } })
+#define LOG_INT(name, number)                                                                      \
 	((struct log_field){ .key = (name), .kind = LOG_KIND_INT, .value.i = (number) })
-#define LOG_UINT(name, number) \
+#define LOG_UINT(name, number)                                                                     \
 	((struct log_field){ .key = (name), .kind = LOG_KIND_UINT, .value.u = (number) })
-#define LOG_BOOL(name, truth) \
+#define LOG_BOOL(name, truth)                                                                      \
 	((struct log_field){ .key = (name), .kind = LOG_KIND_BOOL, .value.u = (truth) ? 1 : 0 })
 /* A time span in microseconds, printed in milliseconds: 1.234. Name it with _ms. */
-#define LOG_US(name, us) \
-	((struct log_field){ .key = (name), .kind = LOG_KIND_US, .value.u = (us) })
+#define LOG_US(name, us) ((struct log_field){ .key = (name), .kind = LOG_KIND_US, .value.u = (us) })
 #define LOG_END ((struct log_field){ .kind = LOG_KIND_END })
 
 struct log_field log_str(const char *key, const char *text);

@@ -22,7 +22,7 @@ static const struct metric_row {
 	uint64_t scale;
 	const char *help;
 } metric_rows[METRIC_COUNT] = {
-#define METRIC(symbol, kind, name, label, label2, scale, help) \
+#define METRIC(symbol, kind, name, label, label2, scale, help)                                     \
 	{ kind, name, { METRIC_LABEL_##label, METRIC_LABEL_##label2 }, scale, help },
 #include "daemon/metrics.def"
 };
@@ -43,7 +43,7 @@ static const struct value_row {
 
 /* Upper bounds of a histogram's buckets, in us; one more bucket takes the rest. */
 static const uint64_t bucket_us[] = {
-	50,    100,   250,   500,    1000,   2500,   5000,    10000,   25000,
+	50,    100,    250,    500,    1000,    2500,    5000,    10000,    25000,
 	50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000,
 };
 #define BUCKETS (sizeof bucket_us / sizeof bucket_us[0])
@@ -91,7 +91,8 @@ series_count(enum metric metric)
 {
 	const struct metric_row *row = &metric_rows[metric];
 
-	return (size_t)registry.labels[row->labels[0]].count * registry.labels[row->labels[1]].count;
+	return (size_t)registry.labels[row->labels[0]].count *
+	       registry.labels[row->labels[1]].count;
 }
 
 bool
@@ -255,18 +256,18 @@ collect_stat(void)
 	struct timespec now, boot;
 	if (fields == NULL ||
 	    sscanf(fields,
-	           ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld "
-	           "%*d %llu %*u %ld",
-	           &threads, &start_ticks, &resident_pages) != 3)
+		   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld "
+		   "%*d %llu %*u %ld",
+		   &threads, &start_ticks, &resident_pages) != 3)
 		return;
 	metric_set(METRIC_PROCESS_THREADS, 0, 0, threads);
 	metric_set(METRIC_PROCESS_RESIDENT, 0, 0, (int64_t)resident_pages * sysconf(_SC_PAGESIZE));
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	int64_t age_us = (boot.tv_sec * INT64_C(1000000) + boot.tv_nsec / 1000) -
-	                 (int64_t)(start_ticks * 1000000 / (unsigned long)sysconf(_SC_CLK_TCK));
+			 (int64_t)(start_ticks * 1000000 / (unsigned long)sysconf(_SC_CLK_TCK));
 	metric_set(METRIC_PROCESS_START, 0, 0,
-	           now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000 - age_us);
+		   now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000 - age_us);
 }
 
 static void
@@ -318,7 +319,7 @@ value_text(enum metric_label label, unsigned index)
 /* name{label="value",label2="value2",le="bound"}, parts left out where there are none. */
 static void
 print_series_name(FILE *out, const struct metric_row *row, const char *suffix,
-                  const unsigned index[2], const char *bound)
+		  const unsigned index[2], const char *bound)
 {
 	char before = '{';
 
@@ -327,7 +328,7 @@ print_series_name(FILE *out, const struct metric_row *row, const char *suffix,
 		if (row->labels[i] == METRIC_LABEL_NONE)
 			continue;
 		fprintf(out, "%c%s=\"%s\"", before, label_names[row->labels[i]],
-		        value_text(row->labels[i], index[i]));
+			value_text(row->labels[i], index[i]));
 		before = ',';
 	}
 	if (bound != NULL) {
@@ -344,7 +345,7 @@ bound_text(size_t bucket, char text[32])
 	if (bucket == BUCKETS)
 		return "+Inf";
 	snprintf(text, 32, "%" PRIu64 ".%06" PRIu64, bucket_us[bucket] / MICRO,
-	         bucket_us[bucket] % MICRO);
+		 bucket_us[bucket] % MICRO);
 	size_t end = strlen(text);
 	while (text[end - 1] == '0')
 		end--;
@@ -354,7 +355,7 @@ bound_text(size_t bucket, char text[32])
 
 static void
 print_histogram(FILE *out, const struct metric_row *row, const unsigned index[2],
-                const _Atomic uint64_t *words)
+		const _Atomic uint64_t *words)
 {
 	uint64_t count = 0;
 	char bound[32];
@@ -411,7 +412,7 @@ print_metric(FILE *out, enum metric metric)
 	unsigned index[2];
 
 	fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", row->name, row->help,
-	        row->name, types[row->kind]);
+		row->name, types[row->kind]);
 	for (index[0] = 0; index[0] < registry.labels[row->labels[0]].count; index[0]++)
 		for (index[1] = 0; index[1] < registry.labels[row->labels[1]].count; index[1]++)
 			print_series(out, metric, index);
@@ -423,9 +424,9 @@ print_report(FILE *out)
 	for (unsigned i = 0; i < METRIC_COUNT; i++)
 		print_metric(out, (enum metric)i);
 	fprintf(out,
-	        "# HELP " PREFIX "build_info Always 1; the version is in the label.\n"
-	        "# TYPE " PREFIX "build_info gauge\n" PREFIX "build_info{version=\"%s\"} 1\n",
-	        registry.version);
+		"# HELP " PREFIX "build_info Always 1; the version is in the label.\n"
+		"# TYPE " PREFIX "build_info gauge\n" PREFIX "build_info{version=\"%s\"} 1\n",
+		registry.version);
 }
 
 bool

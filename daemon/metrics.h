@@ -43,8 +43,7 @@ enum metric_value {
  * unused. version is for wasmedged_build_info. False: out of memory. Before it has been called the
  * other functions do nothing.
  */
-VM_MUST_CHECK bool metrics_init(const char *const *routes, size_t route_count,
-                                const char *version);
+VM_MUST_CHECK bool metrics_init(const char *const *routes, size_t route_count, const char *version);
 void metrics_free(void);
 
 /* The value for an HTTP status. */

@@ -138,7 +138,7 @@ send_with_status(const struct notify *notify, const char *state, const char *sta
 	if (status == NULL)
 		return send_text(notify, state);
 	snprintf(text, sizeof text, "%s%sSTATUS=%.*s", state, state[0] != '\0' ? "\n" : "",
-	         line < DATAGRAM_MAX ? line : DATAGRAM_MAX, status);
+		 line < DATAGRAM_MAX ? line : DATAGRAM_MAX, status);
 	return send_text(notify, text);
 }
 
@@ -156,7 +156,7 @@ notify_reloading(const struct notify *notify)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-	         (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+		 (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 	return send_text(notify, text);
 }
 
@@ -204,15 +204,15 @@ copy_name(const char *names, int index, char *out, size_t out_size)
 
 static bool
 take_socket(int fd, const char *names, struct notify_listener *out, char *message,
-            size_t message_size)
+	    size_t message_size)
 {
 	int type;
 	socklen_t size = sizeof type;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
 		snprintf(message, message_size,
-		         "LISTEN_FDS: descriptor %d is expected to be a socket: %s", fd,
-		         strerror(errno));
+			 "LISTEN_FDS: descriptor %d is expected to be a socket: %s", fd,
+			 strerror(errno));
 		return false;
 	}
 	int accepting = 0;
@@ -220,12 +220,14 @@ take_socket(int fd, const char *names, struct notify_listener *out, char *messag
 	if (type != SOCK_STREAM ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) != 0 || !accepting) {
 		snprintf(message, message_size,
-		         "LISTEN_FDS: descriptor %d is expected to be a listening stream socket", fd);
+			 "LISTEN_FDS: descriptor %d is expected to be a listening stream socket",
+			 fd);
 		return false;
 	}
 	int flags = fcntl(fd, F_GETFD);
 	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0) {
-		snprintf(message, message_size, "LISTEN_FDS: descriptor %d: %s", fd, strerror(errno));
+		snprintf(message, message_size, "LISTEN_FDS: descriptor %d: %s", fd,
+			 strerror(errno));
 		return false;
 	}
 	out->fd = fd;
@@ -244,20 +246,19 @@ take_sockets(struct notify_listener out[NOTIFY_LISTEN_MAX], char *message, size_
 		return 0;
 	if (!parse_number(fds, &count) || count > NOTIFY_LISTEN_MAX) {
 		snprintf(message, message_size,
-		         "LISTEN_FDS: expected a number up to %d, found \"%.20s\"",
-		         NOTIFY_LISTEN_MAX, fds);
+			 "LISTEN_FDS: expected a number up to %d, found \"%.20s\"",
+			 NOTIFY_LISTEN_MAX, fds);
 		return -1;
 	}
 	for (int i = 0; i < (int)count; i++)
 		if (!take_socket(LISTEN_FIRST_FD + i, getenv("LISTEN_FDNAMES"), &out[i], message,
-		                 message_size))
+				 message_size))
 			return -1;
 	return (int)count;
 }
 
 int
-notify_listeners(struct notify_listener out[NOTIFY_LISTEN_MAX], char *message,
-                 size_t message_size)
+notify_listeners(struct notify_listener out[NOTIFY_LISTEN_MAX], char *message, size_t message_size)
 {
 	message[0] = '\0';
 	int count = take_sockets(out, message, message_size);

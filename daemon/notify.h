@@ -50,4 +50,4 @@ bool notify_extend_timeout(const struct notify *notify, uint64_t us);
  * for us but make no sense, with a text in message. message_size > 0.
  */
 int notify_listeners(struct notify_listener out[NOTIFY_LISTEN_MAX], char *message,
-                     size_t message_size);
+		     size_t message_size);

@@ -101,7 +101,7 @@ find_errno(struct db *db)
 	int found = 0;
 
 	if (sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) ==
-	        SQLITE_OK &&
+		SQLITE_OK &&
 	    log != NULL && log->pMethods != NULL)
 		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &found);
 	if (found == 0)
@@ -117,9 +117,10 @@ db_note(struct db *db, int rc)
 		return true;
 	if (db->rc == SQLITE_OK) {
 		db->rc = rc;
-		db->os_errno = db->handle != NULL && (rc & 0xff) == SQLITE_IOERR ? find_errno(db) : 0;
+		db->os_errno =
+		    db->handle != NULL && (rc & 0xff) == SQLITE_IOERR ? find_errno(db) : 0;
 		snprintf(db->text, sizeof db->text, "%s",
-		         db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc));
+			 db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc));
 	}
 	return false;
 }
@@ -166,8 +167,8 @@ enum store_status
 db_error(const struct db *db, struct store_error *err, const char *what)
 {
 	return store_fail(err, db_status(db), "catalogue: %s: %s%s%s", what, db->text,
-	                  db->os_errno != 0 ? ": " : "",
-	                  db->os_errno != 0 ? strerror(db->os_errno) : "");
+			  db->os_errno != 0 ? ": " : "",
+			  db->os_errno != 0 ? strerror(db->os_errno) : "");
 }
 
 /* ---- opening ---- */
@@ -205,8 +206,8 @@ enum store_status
 db_open(struct db *db, const char *path, enum db_role role, struct store_error *err)
 {
 	memset(db, 0, sizeof *db);
-	int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-	                         NULL);
+	int rc =
+	    sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (db->handle != NULL)
 		sqlite3_extended_result_codes(db->handle, 1);
 	if (!db_note(db, rc))
@@ -259,8 +260,9 @@ static sqlite3_stmt *
 db_statement(struct db *db, enum sql sql)
 {
 	if (db->statements[sql] == NULL && !db_failed(db))
-		db_note(db, sqlite3_prepare_v3(db->handle, sql_texts[sql], -1,
-		                               SQLITE_PREPARE_PERSISTENT, &db->statements[sql], NULL));
+		db_note(db,
+			sqlite3_prepare_v3(db->handle, sql_texts[sql], -1,
+					   SQLITE_PREPARE_PERSISTENT, &db->statements[sql], NULL));
 	return db_failed(db) ? NULL : db->statements[sql];
 }
 
@@ -288,7 +290,7 @@ bind_next(sqlite3_stmt *statement, int index, char kind, va_list *args)
 	switch (kind) {
 	case 't':
 		return sqlite3_bind_text(statement, index, va_arg(*args, const char *), -1,
-		                         SQLITE_STATIC);
+					 SQLITE_STATIC);
 	case 'i':
 		return sqlite3_bind_int64(statement, index, va_arg(*args, int64_t));
 	case 'd':
@@ -296,7 +298,7 @@ bind_next(sqlite3_stmt *statement, int index, char kind, va_list *args)
 	case 'b':
 		bytes = va_arg(*args, const void *);
 		return sqlite3_bind_blob64(statement, index, bytes, va_arg(*args, size_t),
-		                           SQLITE_STATIC);
+					   SQLITE_STATIC);
 	default:
 		return SQLITE_MISUSE;
 	}

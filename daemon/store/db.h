@@ -33,7 +33,7 @@ struct db {
 enum db_role { DB_WRITER, DB_READER };
 
 enum store_status db_open(struct db *db, const char *path, enum db_role role,
-                          struct store_error *err);
+			  struct store_error *err);
 /* All of them; a statement that does not fit the schema fails. */
 bool db_prepare_all(struct db *db);
 void db_close(struct db *db); /* also after a failed db_open(), and for zeroed storage */
@@ -67,8 +67,8 @@ bool db_column_digest(sqlite3_stmt *statement, int column, struct digest *out);
 const char *db_column_text(struct db *db, sqlite3_stmt *statement, int column, size_t *out_size);
 
 /* Fill *err, return status. */
-enum store_status store_fail(struct store_error *err, enum store_status status,
-                             const char *format, ...) VM_PRINTF(3, 4);
+enum store_status store_fail(struct store_error *err, enum store_status status, const char *format,
+			     ...) VM_PRINTF(3, 4);
 
 uint64_t store_monotonic_us(void);
 int64_t store_unix_us(void);

@@ -1,13 +1,15 @@
 /*
  * internal.h - how the parts of the store work together.
  *
+ * Inside, a request is an op and its reply an answer, which wraps the public struct store_reply.
+ *
  *	caller --submit--> write queue --writer thread--> one transaction for many --> done()
  *	       --submit--> read queue  --reader threads-----------------------------> done()
  *
- * A request carries its reply from the start; parameters and results are copied into the reply's
- * arena, so everything goes with one store_reply_free(). A write request may be run more than once
+ * An op carries its answer from the start; parameters and results are copied into the answer's
+ * arena, so everything goes with one store_reply_free(). A write op may be run more than once
  * (when a batch fails, each of it is tried alone): `run` must change nothing but the database and
- * the reply. What has to happen in memory waits for `committed`.
+ * the answer. What has to happen in memory waits for `committed`.
  */
 #pragma once
 
@@ -21,30 +23,30 @@
 /* No stored module is larger, whatever its row says: a guard against damaged sizes. */
 #define STORED_BYTES_MAX (UINT64_C(1) << 30)
 
-/* ---- reply.c ---- */
+/* ---- answer.c ---- */
 
 struct arena_block;
 
-struct reply {
+struct answer {
 	struct store_reply public; /* first, so that one pointer converts to the other */
 	struct arena_block *blocks;
-	bool nomem; /* an allocation failed: the reply becomes STORE_E_NOMEM */
+	bool nomem; /* an allocation failed: the status becomes STORE_E_NOMEM */
 };
 
-struct reply *reply_new(void);
+struct answer *answer_new(void);
 /* As new for another run; the arena's memory stays, parameters live there. */
-void reply_reset(struct reply *reply);
-/* Zeroed and aligned for any object; NULL, noted in the reply, when there is no memory. */
-void *reply_alloc(struct reply *reply, size_t size_bytes);
+void answer_reset(struct answer *answer);
+/* Zeroed and aligned for any object; NULL, noted in the answer, when there is no memory. */
+void *answer_alloc(struct answer *answer, size_t size_bytes);
 /* NULL for NULL, and when there is no memory. */
-char *reply_copy(struct reply *reply, const char *text);
+char *answer_copy(struct answer *answer, const char *text);
 /* A text column; "" when it is null. */
-const char *reply_text(struct reply *reply, struct db *db, sqlite3_stmt *statement, int column);
+const char *answer_text(struct answer *answer, struct db *db, sqlite3_stmt *statement, int column);
 /*
- * Room for one more element at the end of an array of the reply that has count elements; the
+ * Room for one more element at the end of an array of the answer that has count elements; the
  * array moves to a place twice as large when count is a power of two. NULL: no memory.
  */
-void *reply_append(struct reply *reply, void **array, size_t count, size_t element_bytes);
+void *answer_append(struct answer *answer, void **array, size_t count, size_t element_bytes);
 
 /* ---- tagmap.c ---- */
 
@@ -73,62 +75,62 @@ struct tag_entry *tag_entry_new(const struct store_tag_name *name);
 bool tagmap_put(struct tagmap *map, struct tag_entry *entry);
 bool tagmap_remove(struct tagmap *map, const struct store_tag_name *name);
 enum store_status tagmap_find(struct tagmap *map, const struct store_tag_name *name,
-                              struct digest *out_digest, int64_t *out_rev);
+			      struct digest *out_digest, int64_t *out_rev);
 
-/* ---- requests and queues (queue.c) ---- */
+/* ---- ops and their queues (op.c) ---- */
 
 struct store;
 
-struct request {
-	struct request *next;
-	/* Do it; fills the reply, whose status is the outcome. */
-	void (*run)(struct store *store, struct db *db, struct request *request);
+struct op {
+	struct op *next;
+	/* Do it; fills the answer, whose status is the outcome. */
+	void (*run)(struct store *store, struct db *db, struct op *op);
 	/* Writes: called after the commit, before done. May be NULL. */
-	void (*committed)(struct store *store, struct request *request);
-	/* Called once before the request is freed, done or not. May be NULL. */
-	void (*drop)(struct request *request);
+	void (*committed)(struct store *store, struct op *op);
+	/* Called once, before the answer is given away, whatever the outcome. May be NULL. */
+	void (*drop)(struct op *op);
 	store_done_fn *done;
 	void *arg;
-	struct reply *reply;
-	void *params;        /* in the reply's arena */
+	struct answer *answer;
+	void *params;        /* in the answer's arena */
 	size_t weight_bytes; /* that it will write, about: bounds a batch */
 };
 
-struct queue {
+struct op_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t filled; /* monotonic clock */
-	struct request *first;
-	struct request **last;
+	struct op *first;
+	struct op **last;
 	unsigned count;
 	unsigned count_max;
 	bool closed;
 };
 
-bool queue_init(struct queue *queue, unsigned count_max);
-void queue_clear(struct queue *queue); /* an empty one */
-/* STORE_E_BUSY when full or closed; the request is then still the caller's. */
-enum store_status queue_push(struct queue *queue, struct request *request);
+bool op_queue_init(struct op_queue *queue, unsigned count_max);
+void op_queue_clear(struct op_queue *queue); /* an empty one */
+/* STORE_E_BUSY when full or closed; the op is then still the caller's. */
+enum store_status op_queue_push(struct op_queue *queue, struct op *op);
 /*
  * Wait until there is something, the queue is closed, or timeout_us have passed. Takes from the
- * front: at most count_max requests, no more than weight_max bytes but at least one. NULL: none.
+ * front: at most count_max ops, no more than weight_max bytes but at least one. NULL: none.
  */
-struct request *queue_take(struct queue *queue, unsigned count_max, size_t weight_max,
-                           uint64_t timeout_us);
+struct op *op_queue_take(struct op_queue *queue, unsigned count_max, size_t weight_max,
+			 uint64_t timeout_us);
 /* No more pushes; waiting threads wake up. */
-void queue_close(struct queue *queue);
-bool queue_is_closed(struct queue *queue);
-unsigned queue_count(struct queue *queue);
+void op_queue_close(struct op_queue *queue);
+bool op_queue_is_closed(struct op_queue *queue);
+unsigned op_queue_count(struct op_queue *queue);
 
-/* A request whose params are size_bytes of zeroed arena. NULL: no memory. */
-struct request *request_new(size_t params_bytes, store_done_fn *done, void *arg);
-/* Drop, free, and free the reply too when done did not get it. */
-void request_free(struct request *request);
-/* Push; on any failure the request is freed and done will not be called. */
-enum store_status request_submit(struct queue *queue, struct request *request);
-/* Run on this connection, from a clean state, and settle the reply's status. */
-void request_run(struct store *store, struct db *db, struct request *request);
-/* Hand the reply to done, free the request. */
-void request_answer(struct request *request);
+/* An op whose params are size_bytes of zeroed arena. NULL: no memory. */
+struct op *op_new(size_t params_bytes, store_done_fn *done, void *arg);
+/* Drop, free, and free the answer too when done did not get it. */
+void op_free(struct op *op);
+/* Push; on any failure the op is freed and done will not be called. */
+enum store_status op_submit(struct op_queue *queue, struct op *op);
+/* Run on this connection, from a clean state, and settle the answer's status. */
+void op_run(struct store *store, struct db *db, struct op *op);
+/* Hand the answer to done, free the op. */
+void op_answer(struct op *op);
 
 /* ---- the store ---- */
 
@@ -149,8 +151,8 @@ struct store {
 	void *health_arg;
 
 	struct tagmap tags;
-	struct queue writes;
-	struct queue reads;
+	struct op_queue writes;
+	struct op_queue reads;
 	struct db writer;
 	bool recovery_due; /* the writer has still to do invocation_recover() */
 	pthread_t writer_thread;
@@ -189,11 +191,11 @@ void readers_stop(struct store *store);
 /* Hold <directory>/wasmedged.lock. STORE_E_LOCKED names the process that does. */
 enum store_status lock_take(const char *directory, int *out_fd, struct store_error *err);
 
-/* ---- what several kinds of request need ---- */
+/* ---- what several kinds of op need ---- */
 
-/* module.c: a module with its tags into reply->modules; false: none, or db_failed(). */
-bool module_append(struct db *db, const struct digest *digest, struct reply *reply);
-/* Mark a module as damaged, by a write request of its own; lossy when the queue is full. */
+/* module.c: a module with its tags into answer->modules; false: none, or db_failed(). */
+bool module_append(struct db *db, const struct digest *digest, struct answer *answer);
+/* Mark a module as damaged, by a write op of its own; lossy when the queue is full. */
 void module_quarantine(struct store *store, const struct digest *digest);
 /* Counts for the totals, when the store opens. */
 void module_count(struct store *store, struct db *db);
@@ -201,13 +203,13 @@ void module_count(struct store *store, struct db *db);
 /* tag.c */
 bool tag_name_is_valid(const struct store_tag_name *name);
 /* Copy a name's parts into the arena. */
-struct store_tag_name tag_name_copy(struct reply *reply, const struct store_tag_name *name);
+struct store_tag_name tag_name_copy(struct answer *answer, const struct store_tag_name *name);
 enum tag_found { TAG_NONE, TAG_FOUND, TAG_DAMAGED };
 
-/* The tag as it stands into reply->tags, when found. TAG_NONE also when db_failed(). */
-enum tag_found tag_append(struct db *db, const struct store_tag_name *name, struct reply *reply);
-/* All tags of a module into reply->tags, damaged ones too. */
-void tag_append_all_of(struct db *db, const struct digest *digest, struct reply *reply);
+/* The tag as it stands into answer->tags, when found. TAG_NONE also when db_failed(). */
+enum tag_found tag_append(struct db *db, const struct store_tag_name *name, struct answer *answer);
+/* All tags of a module into answer->tags, damaged ones too. */
+void tag_append_all_of(struct db *db, const struct digest *digest, struct answer *answer);
 
 /* A change of one tag: what is asked, and the entry that the map gets after the commit. */
 struct tag_change {
@@ -220,9 +222,9 @@ struct tag_change {
 
 /*
  * Point the tag at a module if the condition holds. Leaves the tag as it now stands, alone, in
- * reply->tags; on a conflict fills the reply's error. *out_created: there was no such tag.
+ * answer->tags; on a conflict fills the answer's error. *out_created: there was no such tag.
  */
-void tag_point(struct db *db, struct tag_change *change, struct reply *reply, bool *out_created);
+void tag_point(struct db *db, struct tag_change *change, struct answer *answer, bool *out_created);
 /* After the commit. */
 void tag_pointed(struct store *store, struct tag_change *change);
 /* Remove the tag, which is as *tag says, and note it in the history. */

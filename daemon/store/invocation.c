@@ -5,7 +5,8 @@
 static bool
 id_is_valid(const char *id)
 {
-	size_t size = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	size_t size =
+	    strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 
 	return size > 0 && size <= STORE_ID_MAX && id[size] == '\0';
 }
@@ -13,57 +14,57 @@ id_is_valid(const char *id)
 /* ---- rows ---- */
 
 static void
-invocation_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply,
-                    struct store_invocation *invocation)
+invocation_from_row(struct db *db, sqlite3_stmt *row, struct answer *answer,
+		    struct store_invocation *invocation)
 {
 	bool has_spec = sqlite3_column_type(row, 7) != SQLITE_NULL;
 	bool has_result = sqlite3_column_type(row, 8) != SQLITE_NULL;
 
-	invocation->id = reply_text(reply, db, row, 0);
-	invocation->token = reply_text(reply, db, row, 1);
+	invocation->id = answer_text(answer, db, row, 0);
+	invocation->token = answer_text(answer, db, row, 1);
 	(void)db_column_digest(row, 2, &invocation->digest);
-	invocation->function = reply_text(reply, db, row, 3);
-	invocation->state = reply_text(reply, db, row, 4);
+	invocation->function = answer_text(answer, db, row, 3);
+	invocation->state = answer_text(answer, db, row, 4);
 	invocation->created_us = sqlite3_column_int64(row, 5);
 	invocation->done_us = sqlite3_column_int64(row, 6);
-	invocation->spec = has_spec ? reply_text(reply, db, row, 7) : NULL;
-	invocation->result = has_result ? reply_text(reply, db, row, 8) : NULL;
+	invocation->spec = has_spec ? answer_text(answer, db, row, 7) : NULL;
+	invocation->result = has_result ? answer_text(answer, db, row, 8) : NULL;
 }
 
 static struct store_invocation *
-add_invocation(struct reply *reply)
+add_invocation(struct answer *answer)
 {
-	void *array = reply->public.invocations;
+	void *array = answer->public.invocations;
 	struct store_invocation *invocation =
-	    reply_append(reply, &array, reply->public.invocation_count, sizeof *invocation);
+	    answer_append(answer, &array, answer->public.invocation_count, sizeof *invocation);
 
 	if (invocation != NULL) {
-		reply->public.invocations = array;
-		reply->public.invocation_count++;
+		answer->public.invocations = array;
+		answer->public.invocation_count++;
 	}
 	return invocation;
 }
 
 /* False: there is none, or a failure. */
 static bool
-invocation_append(struct db *db, const char *id, struct reply *reply)
+invocation_append(struct db *db, const char *id, struct answer *answer)
 {
 	sqlite3_stmt *row = db_bind(db, SQL_INVOCATION_GET, "t", id);
 
 	if (!db_row(db, row))
 		return false;
-	struct store_invocation *invocation = add_invocation(reply);
+	struct store_invocation *invocation = add_invocation(answer);
 	if (invocation != NULL)
-		invocation_from_row(db, row, reply, invocation);
+		invocation_from_row(db, row, answer, invocation);
 	db_end(row);
 	return invocation != NULL;
 }
 
 static void
-fail_not_found(struct db *db, struct reply *reply, const char *id)
+fail_not_found(struct db *db, struct answer *answer, const char *id)
 {
-	if (!db_failed(db) && !reply->nomem)
-		store_fail(&reply->public.error, STORE_E_NOT_FOUND, "no invocation %s", id);
+	if (!db_failed(db) && !answer->nomem)
+		store_fail(&answer->public.error, STORE_E_NOT_FOUND, "no invocation %s", id);
 }
 
 void
@@ -77,13 +78,13 @@ invocation_recover(struct store *store, struct db *db)
 	}
 }
 
-/* ---- requests that write ---- */
+/* ---- ops that write ---- */
 
 static void
-add_run(struct store *store, struct db *db, struct request *request)
+add_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct store_invocation_new *invocation = request->params;
-	struct reply *reply = request->reply;
+	const struct store_invocation_new *invocation = op->params;
+	struct answer *answer = op->answer;
 
 	(void)store;
 	db_run(db, SQL_INVOCATION_INSERT, "ttdttti", invocation->id, invocation->token,
@@ -92,40 +93,41 @@ add_run(struct store *store, struct db *db, struct request *request)
 	if (db_failed(db))
 		return;
 	if (sqlite3_changes(db->handle) == 0)
-		store_fail(&reply->public.error, STORE_E_CONFLICT, "invocation %s exists already",
-		           invocation->id);
+		store_fail(&answer->public.error, STORE_E_CONFLICT, "invocation %s exists already",
+			   invocation->id);
 	else
-		(void)invocation_append(db, invocation->id, reply);
+		(void)invocation_append(db, invocation->id, answer);
 }
 
 static void
-add_committed(struct store *store, struct request *request)
+add_committed(struct store *store, struct op *op)
 {
-	(void)request;
+	(void)op;
 	store->totals.invocations++;
 }
 
 enum store_status
 store_invocation_add(struct store *store, const struct store_invocation_new *invocation,
-                     store_done_fn *done, void *arg)
+		     store_done_fn *done, void *arg)
 {
 	if (!id_is_valid(invocation->id))
 		return STORE_E_ARGUMENT;
-	struct request *request = request_new(sizeof *invocation, done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof *invocation, done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	struct store_invocation_new *copy = request->params;
-	struct reply *reply = request->reply;
-	copy->id = reply_copy(reply, invocation->id);
-	copy->token = reply_copy(reply, invocation->token != NULL ? invocation->token : "");
+	struct store_invocation_new *copy = op->params;
+	struct answer *answer = op->answer;
+	copy->id = answer_copy(answer, invocation->id);
+	copy->token = answer_copy(answer, invocation->token != NULL ? invocation->token : "");
 	copy->digest = invocation->digest;
-	copy->function = reply_copy(reply, invocation->function != NULL ? invocation->function : "");
-	copy->state = reply_copy(reply, invocation->state);
-	copy->spec = reply_copy(reply, invocation->spec);
-	request->weight_bytes = strlen(invocation->spec);
-	request->run = add_run;
-	request->committed = add_committed;
-	return request_submit(&store->writes, request);
+	copy->function =
+	    answer_copy(answer, invocation->function != NULL ? invocation->function : "");
+	copy->state = answer_copy(answer, invocation->state);
+	copy->spec = answer_copy(answer, invocation->spec);
+	op->weight_bytes = strlen(invocation->spec);
+	op->run = add_run;
+	op->committed = add_committed;
+	return op_submit(&store->writes, op);
 }
 
 struct update_params {
@@ -136,82 +138,83 @@ struct update_params {
 };
 
 static void
-update_run(struct store *store, struct db *db, struct request *request)
+update_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct update_params *params = request->params;
-	struct reply *reply = request->reply;
+	const struct update_params *params = op->params;
+	struct answer *answer = op->answer;
 	int64_t done_us = params->finished ? store_unix_us() : 0;
 
 	(void)store;
-	db_run(db, SQL_INVOCATION_UPDATE, "ttti", params->id, params->state, params->result, done_us);
+	db_run(db, SQL_INVOCATION_UPDATE, "ttti", params->id, params->state, params->result,
+	       done_us);
 	if (db_failed(db) || sqlite3_changes(db->handle) > 0)
 		return;
-	if (invocation_append(db, params->id, reply))
-		store_fail(&reply->public.error, STORE_E_CONFLICT,
-		           "invocation %s has finished already: %s", params->id,
-		           reply->public.invocations[0].state);
+	if (invocation_append(db, params->id, answer))
+		store_fail(&answer->public.error, STORE_E_CONFLICT,
+			   "invocation %s has finished already: %s", params->id,
+			   answer->public.invocations[0].state);
 	else
-		fail_not_found(db, reply, params->id);
+		fail_not_found(db, answer, params->id);
 }
 
 enum store_status
-store_invocation_update(struct store *store, const char *id, const char *state,
-                        const char *result, bool finished, store_done_fn *done, void *arg)
+store_invocation_update(struct store *store, const char *id, const char *state, const char *result,
+			bool finished, store_done_fn *done, void *arg)
 {
 	if (!id_is_valid(id))
 		return STORE_E_ARGUMENT;
-	struct request *request = request_new(sizeof(struct update_params), done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof(struct update_params), done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	struct update_params *params = request->params;
-	params->id = reply_copy(request->reply, id);
-	params->state = reply_copy(request->reply, state);
-	params->result = reply_copy(request->reply, result);
+	struct update_params *params = op->params;
+	params->id = answer_copy(op->answer, id);
+	params->state = answer_copy(op->answer, state);
+	params->result = answer_copy(op->answer, result);
 	params->finished = finished;
-	request->weight_bytes = result != NULL ? strlen(result) : 0;
-	request->run = update_run;
-	return request_submit(&store->writes, request);
+	op->weight_bytes = result != NULL ? strlen(result) : 0;
+	op->run = update_run;
+	return op_submit(&store->writes, op);
 }
 
 static void
-prune_run(struct store *store, struct db *db, struct request *request)
+prune_run(struct store *store, struct db *db, struct op *op)
 {
-	const int64_t *done_before_us = request->params;
+	const int64_t *done_before_us = op->params;
 
 	(void)store;
 	if (db_run(db, SQL_INVOCATION_PRUNE, "i", *done_before_us))
-		request->reply->public.affected = (uint64_t)sqlite3_changes64(db->handle);
+		op->answer->public.affected = (uint64_t)sqlite3_changes64(db->handle);
 }
 
 static void
-prune_committed(struct store *store, struct request *request)
+prune_committed(struct store *store, struct op *op)
 {
-	store->totals.invocations -= request->reply->public.affected;
+	store->totals.invocations -= op->answer->public.affected;
 }
 
 enum store_status
 store_invocation_prune(struct store *store, int64_t done_before_us, store_done_fn *done, void *arg)
 {
-	struct request *request = request_new(sizeof done_before_us, done, arg);
+	struct op *op = op_new(sizeof done_before_us, done, arg);
 
-	if (request == NULL)
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	*(int64_t *)request->params = done_before_us;
-	request->run = prune_run;
-	request->committed = prune_committed;
-	return request_submit(&store->writes, request);
+	*(int64_t *)op->params = done_before_us;
+	op->run = prune_run;
+	op->committed = prune_committed;
+	return op_submit(&store->writes, op);
 }
 
-/* ---- requests that read ---- */
+/* ---- ops that read ---- */
 
 static void
-get_run(struct store *store, struct db *db, struct request *request)
+get_run(struct store *store, struct db *db, struct op *op)
 {
-	const char *id = request->params;
+	const char *id = op->params;
 
 	(void)store;
-	if (!invocation_append(db, id, request->reply))
-		fail_not_found(db, request->reply, id);
+	if (!invocation_append(db, id, op->answer))
+		fail_not_found(db, op->answer, id);
 }
 
 enum store_status
@@ -219,12 +222,12 @@ store_invocation_get(struct store *store, const char *id, store_done_fn *done, v
 {
 	if (!id_is_valid(id))
 		return STORE_E_NOT_FOUND;
-	struct request *request = request_new(strlen(id) + 1, done, arg);
-	if (request == NULL)
+	struct op *op = op_new(strlen(id) + 1, done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	memcpy(request->params, id, strlen(id));
-	request->run = get_run;
-	return request_submit(&store->reads, request);
+	memcpy(op->params, id, strlen(id));
+	op->run = get_run;
+	return op_submit(&store->reads, op);
 }
 
 struct list_params {
@@ -244,14 +247,14 @@ set_next(struct store_reply *public)
 }
 
 static void
-list_run(struct store *store, struct db *db, struct request *request)
+list_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct list_params *params = request->params;
+	const struct list_params *params = op->params;
 	const struct store_invocation_query *query = &params->query;
-	struct store_reply *public = &request->reply->public;
+	struct store_reply *public = &op->answer->public;
 	sqlite3_stmt *row =
 	    db_bind(db, SQL_INVOCATION_LIST, "itttdi", query->cursor.created_us, query->cursor.key,
-	            query->state, query->token, query->digest, (int64_t)query->limit + 1);
+		    query->state, query->token, query->digest, (int64_t)query->limit + 1);
 
 	(void)store;
 	while (db_row(db, row)) {
@@ -260,35 +263,35 @@ list_run(struct store *store, struct db *db, struct request *request)
 		if (public->invocation_count == query->limit)
 			set_next(public);
 		else
-			invocation = add_invocation(request->reply);
+			invocation = add_invocation(op->answer);
 		if (invocation == NULL) {
 			db_end(row);
 			return;
 		}
-		invocation_from_row(db, row, request->reply, invocation);
+		invocation_from_row(db, row, op->answer, invocation);
 	}
 }
 
 enum store_status
 store_invocation_list(struct store *store, const struct store_invocation_query *query,
-                      store_done_fn *done, void *arg)
+		      store_done_fn *done, void *arg)
 {
 	if (query->limit == 0 || query->limit > STORE_LIST_MAX)
 		return STORE_E_ARGUMENT;
-	struct request *request = request_new(sizeof(struct list_params), done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof(struct list_params), done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	struct list_params *params = request->params;
+	struct list_params *params = op->params;
 	params->query = *query;
 	params->query.cursor.key[sizeof query->cursor.key - 1] = '\0';
 	if (query->cursor.key[0] == '\0')
 		params->query.cursor.created_us = INT64_MAX;
-	params->query.state = reply_copy(request->reply, query->state);
-	params->query.token = reply_copy(request->reply, query->token);
+	params->query.state = answer_copy(op->answer, query->state);
+	params->query.token = answer_copy(op->answer, query->token);
 	if (query->digest != NULL) {
 		params->digest = *query->digest;
 		params->query.digest = &params->digest;
 	}
-	request->run = list_run;
-	return request_submit(&store->reads, request);
+	op->run = list_run;
+	return op_submit(&store->reads, op);
 }

@@ -41,8 +41,8 @@ lock_file(int fd, const char *path, const char *directory, struct store_error *e
 		return store_fail(err, STORE_E_IO, "%s: cannot lock: %s", path, strerror(errno));
 	read_holder(fd, holder);
 	return store_fail(err, STORE_E_LOCKED,
-	                  "%s is in use by process %s; stop it or set another [store] directory",
-	                  directory, holder);
+			  "%s is in use by process %s; stop it or set another [store] directory",
+			  directory, holder);
 }
 
 enum store_status

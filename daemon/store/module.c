@@ -27,7 +27,8 @@ module_seal(const struct store_module *module, uint8_t out[SEAL_BYTES])
 }
 
 static void
-module_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply, struct store_module *module)
+module_from_row(struct db *db, sqlite3_stmt *row, struct answer *answer,
+		struct store_module *module)
 {
 	uint8_t seal[SEAL_BYTES];
 	size_t state_size;
@@ -38,8 +39,8 @@ module_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply, struct st
 	module->created_us = sqlite3_column_int64(row, 3);
 	const char *state = db_column_text(db, row, 4, &state_size);
 	bool is_ok = strcmp(state, "ok") == 0;
-	module->info = reply_text(reply, db, row, 5);
-	module->tags = reply_text(reply, db, row, 7);
+	module->info = answer_text(answer, db, row, 5);
+	module->tags = answer_text(answer, db, row, 7);
 	module_seal(module, seal);
 	bool intact = is_ok && has_digest && seal_equals_column(seal, row, 6);
 	module->state = intact ? STORE_MODULE_OK : STORE_MODULE_QUARANTINED;
@@ -48,29 +49,29 @@ module_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply, struct st
 }
 
 static struct store_module *
-add_module(struct reply *reply)
+add_module(struct answer *answer)
 {
-	void *array = reply->public.modules;
+	void *array = answer->public.modules;
 	struct store_module *module =
-	    reply_append(reply, &array, reply->public.module_count, sizeof *module);
+	    answer_append(answer, &array, answer->public.module_count, sizeof *module);
 
 	if (module != NULL) {
-		reply->public.modules = array;
-		reply->public.module_count++;
+		answer->public.modules = array;
+		answer->public.module_count++;
 	}
 	return module;
 }
 
 bool
-module_append(struct db *db, const struct digest *digest, struct reply *reply)
+module_append(struct db *db, const struct digest *digest, struct answer *answer)
 {
 	sqlite3_stmt *row = db_bind(db, SQL_MODULE_GET, "d", digest);
 
 	if (!db_row(db, row))
 		return false;
-	struct store_module *module = add_module(reply);
+	struct store_module *module = add_module(answer);
 	if (module != NULL)
-		module_from_row(db, row, reply, module);
+		module_from_row(db, row, answer, module);
 	db_end(row);
 	return module != NULL;
 }
@@ -88,13 +89,13 @@ module_count(struct store *store, struct db *db)
 }
 
 static void
-fail_not_found(struct db *db, struct reply *reply, const struct digest *digest)
+fail_not_found(struct db *db, struct answer *answer, const struct digest *digest)
 {
 	char text[DIGEST_TEXT_SIZE];
 
-	if (!db_failed(db) && !reply->nomem)
-		store_fail(&reply->public.error, STORE_E_NOT_FOUND, "no module %s",
-		           digest_format(digest, text));
+	if (!db_failed(db) && !answer->nomem)
+		store_fail(&answer->public.error, STORE_E_NOT_FOUND, "no module %s",
+			   digest_format(digest, text));
 }
 
 /* ---- put ---- */
@@ -131,16 +132,16 @@ check_bytes(struct store *store, const struct store_module_put *put, struct stor
 	digest_of(put->bytes, put->size_bytes, &digest);
 	if (!digest_equal(&digest, &put->digest)) {
 		store_fail(err, STORE_E_ARGUMENT, "bytes are %s, expected %s",
-		           digest_format(&digest, found), digest_format(&put->digest, said));
+			   digest_format(&digest, found), digest_format(&put->digest, said));
 		return false;
 	}
 	store_measure(store);
 	if (!store_has_room(store, put->size_bytes)) {
 		store_fail(err, STORE_E_FULL,
-		           "%s: %" PRIu64 " bytes free, %zu wanted above a floor of %" PRIu64
-		           "; free some space, or lower [store] free_space_floor",
-		           store->directory, (uint64_t)store->totals.free_bytes, put->size_bytes,
-		           (uint64_t)store->floor_bytes);
+			   "%s: %" PRIu64 " bytes free, %zu wanted above a floor of %" PRIu64
+			   "; free some space, or lower [store] free_space_floor",
+			   store->directory, (uint64_t)store->totals.free_bytes, put->size_bytes,
+			   (uint64_t)store->floor_bytes);
 		return false;
 	}
 	return true;
@@ -194,15 +195,15 @@ repair_bytes(struct db *db, const struct store_module_put *put)
 }
 
 static void
-put_run(struct store *store, struct db *db, struct request *request)
+put_run(struct store *store, struct db *db, struct op *op)
 {
-	struct put_params *params = request->params;
+	struct put_params *params = op->params;
 	const struct store_module_put *put = &params->put;
-	struct reply *reply = request->reply;
-	struct store_reply *public = &reply->public;
+	struct answer *answer = op->answer;
+	struct store_reply *public = &answer->public;
 
-	bool known = module_append(db, &put->digest, reply);
-	if (db_failed(db) || reply->nomem)
+	bool known = module_append(db, &put->digest, answer);
+	if (db_failed(db) || answer->nomem)
 		return;
 	bool intact = known && public->modules[0].state == STORE_MODULE_OK;
 	if (!intact && !check_bytes(store, put, &public->error))
@@ -215,20 +216,20 @@ put_run(struct store *store, struct db *db, struct request *request)
 		renew_module(db, put, &public->modules[0]);
 	public->created = !known;
 	if (put->tag.name != NULL)
-		tag_point(db, &params->tag, reply, &params->tag_created);
+		tag_point(db, &params->tag, answer, &params->tag_created);
 	if (public->error.status != STORE_OK)
 		return;
 	public->module_count = 0; /* once more, as it stands now */
-	if (!module_append(db, &put->digest, reply))
-		fail_not_found(db, reply, &put->digest);
+	if (!module_append(db, &put->digest, answer))
+		fail_not_found(db, answer, &put->digest);
 }
 
 static void
-put_committed(struct store *store, struct request *request)
+put_committed(struct store *store, struct op *op)
 {
-	struct put_params *params = request->params;
+	struct put_params *params = op->params;
 
-	if (request->reply->public.created) {
+	if (op->answer->public.created) {
 		store->totals.modules++;
 		store->totals.module_bytes += params->put.size_bytes;
 	}
@@ -237,9 +238,9 @@ put_committed(struct store *store, struct request *request)
 }
 
 static void
-put_drop(struct request *request)
+put_drop(struct op *op)
 {
-	struct put_params *params = request->params;
+	struct put_params *params = op->params;
 
 	free(params->tag.entry);
 	params->tag.entry = NULL;
@@ -247,60 +248,60 @@ put_drop(struct request *request)
 
 enum store_status
 store_module_put(struct store *store, const struct store_module_put *put, store_done_fn *done,
-                 void *arg)
+		 void *arg)
 {
 	if (put->size_bytes == 0 || put->size_bytes > store->module_bytes_max)
 		return STORE_E_ARGUMENT;
 	if (put->tag.name != NULL && !tag_name_is_valid(&put->tag))
 		return STORE_E_ARGUMENT;
-	struct request *request = request_new(sizeof(struct put_params), done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof(struct put_params), done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	struct put_params *params = request->params;
-	struct reply *reply = request->reply;
+	struct put_params *params = op->params;
+	struct answer *answer = op->answer;
 	params->put = *put;
-	params->put.info = reply_copy(reply, put->info);
+	params->put.info = answer_copy(answer, put->info);
 	if (put->tag.name != NULL) {
-		params->put.tag = tag_name_copy(reply, &put->tag);
+		params->put.tag = tag_name_copy(answer, &put->tag);
 		params->tag.name = params->put.tag;
 		params->tag.digest = put->digest;
 		params->tag.condition = put->tag_if;
-		params->tag.by = reply_copy(reply, put->by != NULL ? put->by : "");
+		params->tag.by = answer_copy(answer, put->by != NULL ? put->by : "");
 	}
-	request->weight_bytes = put->size_bytes + ROW_BYTES;
-	request->run = put_run;
-	request->committed = put_committed;
-	request->drop = put_drop;
-	return request_submit(&store->writes, request);
+	op->weight_bytes = put->size_bytes + ROW_BYTES;
+	op->run = put_run;
+	op->committed = put_committed;
+	op->drop = put_drop;
+	return op_submit(&store->writes, op);
 }
 
 /* ---- quarantine ---- */
 
 static void
-quarantine_run(struct store *store, struct db *db, struct request *request)
+quarantine_run(struct store *store, struct db *db, struct op *op)
 {
 	(void)store;
-	if (db_run(db, SQL_MODULE_QUARANTINE, "d", (const struct digest *)request->params))
-		request->reply->public.affected = (uint64_t)sqlite3_changes64(db->handle);
+	if (db_run(db, SQL_MODULE_QUARANTINE, "d", (const struct digest *)op->params))
+		op->answer->public.affected = (uint64_t)sqlite3_changes64(db->handle);
 }
 
 static void
-quarantine_committed(struct store *store, struct request *request)
+quarantine_committed(struct store *store, struct op *op)
 {
-	store->totals.quarantined += request->reply->public.affected;
+	store->totals.quarantined += op->answer->public.affected;
 }
 
 void
 module_quarantine(struct store *store, const struct digest *digest)
 {
-	struct request *request = request_new(sizeof *digest, NULL, NULL);
+	struct op *op = op_new(sizeof *digest, NULL, NULL);
 
-	if (request == NULL)
+	if (op == NULL)
 		return;
-	*(struct digest *)request->params = *digest;
-	request->run = quarantine_run;
-	request->committed = quarantine_committed;
-	(void)request_submit(&store->writes, request); /* the next read finds the damage again */
+	*(struct digest *)op->params = *digest;
+	op->run = quarantine_run;
+	op->committed = quarantine_committed;
+	(void)op_submit(&store->writes, op); /* the next read finds the damage again */
 }
 
 /* ---- get ---- */
@@ -347,9 +348,9 @@ read_chunks(struct db *db, const struct digest *digest, uint8_t *bytes, size_t s
 	return !db_failed(db) && at == size;
 }
 
-/* The verified bytes into the reply. False: damaged, or db_failed(), or no memory. */
+/* The verified bytes into the answer. False: damaged, or db_failed(), or no memory. */
 static bool
-read_bytes(struct db *db, const struct store_module *module, struct reply *reply)
+read_bytes(struct db *db, const struct store_module *module, struct answer *answer)
 {
 	struct digest found;
 
@@ -358,7 +359,7 @@ read_bytes(struct db *db, const struct store_module *module, struct reply *reply
 	size_t size = (size_t)module->size_bytes;
 	uint8_t *bytes = malloc(size);
 	if (bytes == NULL) {
-		reply->nomem = true;
+		answer->nomem = true;
 		return false;
 	}
 	bool ok = read_chunks(db, &module->digest, bytes, size);
@@ -370,45 +371,45 @@ read_bytes(struct db *db, const struct store_module *module, struct reply *reply
 		free(bytes);
 		return false;
 	}
-	reply->public.bytes = bytes;
-	reply->public.size_bytes = size;
+	answer->public.bytes = bytes;
+	answer->public.size_bytes = size;
 	return true;
 }
 
 static void
-get_run(struct store *store, struct db *db, struct request *request)
+get_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct get_params *params = request->params;
-	struct reply *reply = request->reply;
+	const struct get_params *params = op->params;
+	struct answer *answer = op->answer;
 	char text[DIGEST_TEXT_SIZE];
 
-	if (!module_append(db, &params->digest, reply)) {
-		fail_not_found(db, reply, &params->digest);
+	if (!module_append(db, &params->digest, answer)) {
+		fail_not_found(db, answer, &params->digest);
 		return;
 	}
-	struct store_module *module = &reply->public.modules[0];
+	struct store_module *module = &answer->public.modules[0];
 	if (module->state == STORE_MODULE_OK &&
-	    (!params->want_bytes || read_bytes(db, module, reply)))
+	    (!params->want_bytes || read_bytes(db, module, answer)))
 		return;
-	if (db_failed(db) || reply->nomem)
+	if (db_failed(db) || answer->nomem)
 		return;
 	module->state = STORE_MODULE_QUARANTINED;
 	module_quarantine(store, &params->digest);
-	store_fail(&reply->public.error, STORE_E_DAMAGED, damaged_format,
-	           digest_format(&params->digest, text));
+	store_fail(&answer->public.error, STORE_E_DAMAGED, damaged_format,
+		   digest_format(&params->digest, text));
 }
 
 enum store_status
 store_module_get(struct store *store, const struct digest *digest, bool want_bytes,
-                 store_done_fn *done, void *arg)
+		 store_done_fn *done, void *arg)
 {
-	struct request *request = request_new(sizeof(struct get_params), done, arg);
+	struct op *op = op_new(sizeof(struct get_params), done, arg);
 
-	if (request == NULL)
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	*(struct get_params *)request->params = (struct get_params){ *digest, want_bytes };
-	request->run = get_run;
-	return request_submit(&store->reads, request);
+	*(struct get_params *)op->params = (struct get_params){ *digest, want_bytes };
+	op->run = get_run;
+	return op_submit(&store->reads, op);
 }
 
 /* ---- list ---- */
@@ -436,28 +437,28 @@ set_next(struct store_reply *public)
 }
 
 static void
-list_run(struct store *store, struct db *db, struct request *request)
+list_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct list_params *params = request->params;
-	struct reply *reply = request->reply;
+	const struct list_params *params = op->params;
+	struct answer *answer = op->answer;
 	sqlite3_stmt *row =
-	    db_bind(db, SQL_MODULE_LIST, "idtttttii", params->before_us, &params->before, params->ns,
-	            params->name, params->tag, params->import, params->export, params->features,
-	            (int64_t)params->limit + 1);
+	    db_bind(db, SQL_MODULE_LIST, "idtttttii", params->before_us, &params->before,
+		    params->ns, params->name, params->tag, params->import, params->export,
+		    params->features, (int64_t)params->limit + 1);
 
 	(void)store;
 	while (db_row(db, row)) {
 		struct store_module *module = NULL;
 
-		if (reply->public.module_count == params->limit)
-			set_next(&reply->public);
+		if (answer->public.module_count == params->limit)
+			set_next(&answer->public);
 		else
-			module = add_module(reply);
+			module = add_module(answer);
 		if (module == NULL) {
 			db_end(row);
 			return;
 		}
-		module_from_row(db, row, reply, module);
+		module_from_row(db, row, answer, module);
 	}
 }
 
@@ -477,8 +478,8 @@ split_filter(struct list_params *params)
 }
 
 enum store_status
-store_module_list(struct store *store, const struct store_module_query *query,
-                  store_done_fn *done, void *arg)
+store_module_list(struct store *store, const struct store_module_query *query, store_done_fn *done,
+		  void *arg)
 {
 	struct list_params start = { .before_us = INT64_MAX };
 
@@ -490,19 +491,19 @@ store_module_list(struct store *store, const struct store_module_query *query,
 			return STORE_E_ARGUMENT;
 		start.before_us = query->cursor.created_us;
 	}
-	struct request *request = request_new(sizeof(struct list_params), done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof(struct list_params), done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	struct list_params *params = request->params;
+	struct list_params *params = op->params;
 	*params = start;
-	params->ns = reply_copy(request->reply, query->tag);
+	params->ns = answer_copy(op->answer, query->tag);
 	split_filter(params);
-	params->import = reply_copy(request->reply, query->import);
-	params->export = reply_copy(request->reply, query->export);
+	params->import = answer_copy(op->answer, query->import);
+	params->export = answer_copy(op->answer, query->export);
 	params->features = (int64_t)query->features;
 	params->limit = query->limit;
-	request->run = list_run;
-	return request_submit(&store->reads, request);
+	op->run = list_run;
+	return op_submit(&store->reads, op);
 }
 
 /* ---- delete ---- */
@@ -514,25 +515,25 @@ struct delete_params {
 };
 
 static void
-delete_run(struct store *store, struct db *db, struct request *request)
+delete_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct delete_params *params = request->params;
-	struct reply *reply = request->reply;
-	struct store_reply *public = &reply->public;
+	const struct delete_params *params = op->params;
+	struct answer *answer = op->answer;
+	struct store_reply *public = &answer->public;
 	char text[DIGEST_TEXT_SIZE];
 
 	(void)store;
-	if (!module_append(db, &params->digest, reply)) {
-		fail_not_found(db, reply, &params->digest);
+	if (!module_append(db, &params->digest, answer)) {
+		fail_not_found(db, answer, &params->digest);
 		return;
 	}
-	tag_append_all_of(db, &params->digest, reply);
-	if (db_failed(db) || reply->nomem)
+	tag_append_all_of(db, &params->digest, answer);
+	if (db_failed(db) || answer->nomem)
 		return;
 	if (public->tag_count > 0 && !params->force) {
 		store_fail(&public->error, STORE_E_CONFLICT,
-		           "module %s has %zu tags; remove them first, or force",
-		           digest_format(&params->digest, text), public->tag_count);
+			   "module %s has %zu tags; remove them first, or force",
+			   digest_format(&params->digest, text), public->tag_count);
 		return;
 	}
 	for (size_t i = 0; i < public->tag_count; i++)
@@ -542,9 +543,9 @@ delete_run(struct store *store, struct db *db, struct request *request)
 }
 
 static void
-delete_committed(struct store *store, struct request *request)
+delete_committed(struct store *store, struct op *op)
 {
-	const struct store_reply *public = &request->reply->public;
+	const struct store_reply *public = &op->answer->public;
 
 	store->totals.modules--;
 	store->totals.module_bytes -= public->modules[0].size_bytes;
@@ -552,23 +553,22 @@ delete_committed(struct store *store, struct request *request)
 		const struct store_tag *tag = &public->tags[i];
 
 		if (tagmap_remove(&store->tags,
-		                  &(struct store_tag_name){ tag->ns, tag->name, tag->tag }))
+				  &(struct store_tag_name){ tag->ns, tag->name, tag->tag }))
 			store->totals.tags--;
 	}
 }
 
 enum store_status
 store_module_delete(struct store *store, const struct digest *digest, bool force, const char *by,
-                    store_done_fn *done, void *arg)
+		    store_done_fn *done, void *arg)
 {
-	struct request *request = request_new(sizeof(struct delete_params), done, arg);
+	struct op *op = op_new(sizeof(struct delete_params), done, arg);
 
-	if (request == NULL)
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	*(struct delete_params *)request->params = (struct delete_params){
-		*digest, force, reply_copy(request->reply, by != NULL ? by : "")
-	};
-	request->run = delete_run;
-	request->committed = delete_committed;
-	return request_submit(&store->writes, request);
+	*(struct delete_params *)op->params =
+	    (struct delete_params){ *digest, force, answer_copy(op->answer, by != NULL ? by : "") };
+	op->run = delete_run;
+	op->committed = delete_committed;
+	return op_submit(&store->writes, op);
 }

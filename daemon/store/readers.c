@@ -8,31 +8,31 @@
 
 /* One read is one snapshot, however many statements it needs. */
 static void
-serve(struct reader *reader, struct request *request)
+serve(struct reader *reader, struct op *op)
 {
 	struct db *db = &reader->db;
 
 	db->deadline_us = store_monotonic_us() + READ_LIMIT_US;
 	sqlite3_exec(db->handle, "BEGIN", NULL, NULL, NULL);
-	request_run(reader->store, db, request);
+	op_run(reader->store, db, op);
 	sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);
 	if (!sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-	request_answer(request);
+	op_answer(op);
 }
 
 static void *
 reader_main(void *arg)
 {
 	struct reader *reader = arg;
-	struct queue *queue = &reader->store->reads;
+	struct op_queue *queue = &reader->store->reads;
 
 	for (;;) {
-		struct request *request = queue_take(queue, 1, SIZE_MAX, WAKE_US);
+		struct op *op = op_queue_take(queue, 1, SIZE_MAX, WAKE_US);
 
-		if (request != NULL)
-			serve(reader, request);
-		else if (queue_is_closed(queue))
+		if (op != NULL)
+			serve(reader, op);
+		else if (op_queue_is_closed(queue))
 			return NULL;
 	}
 }
@@ -63,7 +63,7 @@ readers_start(struct store *store, unsigned count, struct store_error *err)
 void
 readers_stop(struct store *store)
 {
-	queue_close(&store->reads);
+	op_queue_close(&store->reads);
 	for (unsigned i = 0; i < store->reader_count; i++) {
 		pthread_join(store->readers[i].thread, NULL);
 		db_close(&store->readers[i].db);

@@ -104,7 +104,7 @@ copy_to(struct db *db, const char *partial, const char *final, struct store_erro
 		return db_error(db, err, "copy before migration");
 	if (!sync_path(partial, O_RDONLY) || rename(partial, final) != 0)
 		return store_fail(err, errno == ENOSPC ? STORE_E_FULL : STORE_E_IO, "%s: %s", final,
-		                  strerror(errno));
+				  strerror(errno));
 	return STORE_OK;
 }
 
@@ -134,7 +134,7 @@ apply(struct db *db, const struct migration *migration, size_t version, struct s
 	char pragma[96];
 
 	snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d; PRAGMA user_version = %zu;",
-	         APPLICATION_ID, version);
+		 APPLICATION_ID, version);
 	db_exec(db, "BEGIN IMMEDIATE");
 	db_exec(db, migration->text);
 	db_exec(db, pragma);
@@ -148,7 +148,7 @@ apply(struct db *db, const struct migration *migration, size_t version, struct s
 
 enum store_status
 schema_migrate(struct db *db, const char *path, const struct migration *all, size_t count,
-               struct store_error *err)
+	       struct store_error *err)
 {
 	int64_t version = db_query_int(db, "PRAGMA user_version");
 	int64_t application = db_query_int(db, "PRAGMA application_id");
@@ -158,14 +158,14 @@ schema_migrate(struct db *db, const char *path, const struct migration *all, siz
 		return db_error(db, err, path);
 	if (!empty && (application != APPLICATION_ID || version < 1))
 		return store_fail(err, STORE_E_DAMAGED,
-		                  "%s: a database, but not a catalogue of wasmedged; "
-		                  "move it away or set another [store] directory",
-		                  path);
+				  "%s: a database, but not a catalogue of wasmedged; "
+				  "move it away or set another [store] directory",
+				  path);
 	if (version > (int64_t)count)
 		return store_fail(err, STORE_E_VERSION,
-		                  "%s: version %" PRId64 ", this program knows up to %zu; "
-		                  "use the newer wasmedged, or go back to a copy",
-		                  path, version, count);
+				  "%s: version %" PRId64 ", this program knows up to %zu; "
+				  "use the newer wasmedged, or go back to a copy",
+				  path, version, count);
 	if (!empty && version < (int64_t)count) {
 		enum store_status status = copy_before(db, path, version, err);
 

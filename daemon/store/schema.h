@@ -21,7 +21,7 @@ struct migration {
  *         STORE_E_IO, STORE_E_FULL, STORE_E_NOMEM
  */
 enum store_status schema_migrate(struct db *db, const char *path, const struct migration *all,
-                                 size_t count, struct store_error *err);
+				 size_t count, struct store_error *err);
 
 /* The migrations of this program. */
 extern const struct migration schema_migrations[];

@@ -77,8 +77,8 @@ store_get_totals(struct store *store, struct store_totals *out)
 		.commits = totals->commits,
 		.commit_us = totals->commit_us,
 		.writes = totals->writes,
-		.writes_waiting = queue_count(&store->writes),
-		.reads_waiting = queue_count(&store->reads),
+		.writes_waiting = op_queue_count(&store->writes),
+		.reads_waiting = op_queue_count(&store->reads),
 	};
 }
 
@@ -116,7 +116,7 @@ make_directory(const char *path, struct store_error *err)
 
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return store_fail(err, errno == ENOSPC ? STORE_E_FULL : STORE_E_IO,
-		                  "%s: cannot create this folder: %s", path, strerror(errno));
+				  "%s: cannot create this folder: %s", path, strerror(errno));
 	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
 		return store_fail(err, STORE_E_ARGUMENT, "%s: expected a folder", path);
 	return STORE_OK;
@@ -134,7 +134,7 @@ make_file(const char *path, struct store_error *err)
 		if (fd >= 0)
 			close(fd);
 		return store_fail(err, saved == ENOSPC ? STORE_E_FULL : STORE_E_IO, "%s: %s", path,
-		                  strerror(saved));
+				  strerror(saved));
 	}
 	close(fd);
 	return STORE_OK;
@@ -165,10 +165,10 @@ quick_check(struct db *db, const char *path, struct store_error *err)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(statement);
 	const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0)
-	                                    : sqlite3_errmsg(db->handle);
+					    : sqlite3_errmsg(db->handle);
 	if (rc != SQLITE_ROW || text == NULL || strcmp(text, "ok") != 0)
 		status = store_fail(err, STORE_E_DAMAGED, "%s: damaged: %s; restore a copy", path,
-		                    text != NULL ? text : "no answer");
+				    text != NULL ? text : "no answer");
 	sqlite3_finalize(statement);
 	return status;
 }
@@ -203,12 +203,12 @@ open_database(struct store *store, const struct store_options *options, struct s
 	if (status == STORE_OK && options->check)
 		status = quick_check(db, store->path, err);
 	if (status == STORE_OK)
-		status = schema_migrate(db, store->path, schema_migrations, schema_migration_count,
-		                        err);
+		status =
+		    schema_migrate(db, store->path, schema_migrations, schema_migration_count, err);
 	if (status != STORE_OK)
 		return status;
 	snprintf(limit, sizeof limit, "PRAGMA journal_size_limit = %" PRIu64,
-	         store->wal_target_bytes);
+		 store->wal_target_bytes);
 	db_exec(db, limit);
 	db_prepare_all(db);
 	module_count(store, db);
@@ -226,15 +226,15 @@ init(struct store *store, const struct store_options *options)
 
 	if (!tagmap_init(&store->tags))
 		return false;
-	if (!queue_init(&store->writes, length))
+	if (!op_queue_init(&store->writes, length))
 		goto no_writes;
-	if (!queue_init(&store->reads, length))
+	if (!op_queue_init(&store->reads, length))
 		goto no_reads;
 	if (pthread_mutex_init(&store->health_lock, NULL) == 0)
 		return true;
-	queue_clear(&store->reads);
+	op_queue_clear(&store->reads);
 no_reads:
-	queue_clear(&store->writes);
+	op_queue_clear(&store->writes);
 no_writes:
 	tagmap_clear(&store->tags);
 	return false;
@@ -253,8 +253,8 @@ store_new(const struct store_options *options)
 	}
 	store->lock_fd = -1;
 	store->module_bytes_max = options->module_bytes_max < STORED_BYTES_MAX
-	                              ? options->module_bytes_max
-	                              : STORED_BYTES_MAX;
+				      ? options->module_bytes_max
+				      : STORED_BYTES_MAX;
 	store->wal_target_bytes =
 	    options->wal_target_bytes > 0 ? options->wal_target_bytes : WAL_TARGET_BYTES;
 	store->floor_bytes = options->free_space_floor_bytes;
@@ -288,7 +288,8 @@ store_open(const struct store_options *options, struct store **out_store, struct
 	if (status == STORE_OK)
 		status = sync_directory(store->directory, err);
 	if (status == STORE_OK)
-		status = readers_start(store, options->readers > 0 ? options->readers : READERS, err);
+		status =
+		    readers_start(store, options->readers > 0 ? options->readers : READERS, err);
 	store_measure(store);
 	if (status == STORE_OK && !writer_start(store))
 		status = store_fail(err, STORE_E_NOMEM, "cannot start the writer thread");
@@ -311,8 +312,8 @@ store_close(struct store *store)
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_mutex_destroy(&store->health_lock);
-	queue_clear(&store->reads);
-	queue_clear(&store->writes);
+	op_queue_clear(&store->reads);
+	op_queue_clear(&store->writes);
 	tagmap_clear(&store->tags);
 	free(store->path);
 	free(store->directory);

@@ -24,10 +24,11 @@ tag_name_is_valid(const struct store_tag_name *name)
 }
 
 struct store_tag_name
-tag_name_copy(struct reply *reply, const struct store_tag_name *name)
+tag_name_copy(struct answer *answer, const struct store_tag_name *name)
 {
-	return (struct store_tag_name){ reply_copy(reply, name->ns), reply_copy(reply, name->name),
-		                        reply_copy(reply, name->tag) };
+	return (struct store_tag_name){ answer_copy(answer, name->ns),
+					answer_copy(answer, name->name),
+					answer_copy(answer, name->tag) };
 }
 
 /* ---- rows ---- */
@@ -50,62 +51,63 @@ tag_seal(const struct store_tag *tag, uint8_t out[SEAL_BYTES])
 
 /* Whether the row is intact; *tag is filled either way. */
 static bool
-tag_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply, struct store_tag *tag)
+tag_from_row(struct db *db, sqlite3_stmt *row, struct answer *answer, struct store_tag *tag)
 {
 	uint8_t seal[SEAL_BYTES];
 
-	tag->ns = reply_text(reply, db, row, 0);
-	tag->name = reply_text(reply, db, row, 1);
-	tag->tag = reply_text(reply, db, row, 2);
+	tag->ns = answer_text(answer, db, row, 0);
+	tag->name = answer_text(answer, db, row, 1);
+	tag->tag = answer_text(answer, db, row, 2);
 	bool has_digest = db_column_digest(row, 3, &tag->digest);
 	tag->rev = sqlite3_column_int64(row, 4);
 	tag->updated_us = sqlite3_column_int64(row, 5);
-	tag->updated_by = reply_text(reply, db, row, 6);
+	tag->updated_by = answer_text(answer, db, row, 6);
 	tag_seal(tag, seal);
 	return has_digest && seal_equals_column(seal, row, 7);
 }
 
 static struct store_tag *
-add_tag(struct reply *reply)
+add_tag(struct answer *answer)
 {
-	void *array = reply->public.tags;
-	struct store_tag *tag = reply_append(reply, &array, reply->public.tag_count, sizeof *tag);
+	void *array = answer->public.tags;
+	struct store_tag *tag =
+	    answer_append(answer, &array, answer->public.tag_count, sizeof *tag);
 
 	if (tag != NULL) {
-		reply->public.tags = array;
-		reply->public.tag_count++;
+		answer->public.tags = array;
+		answer->public.tag_count++;
 	}
 	return tag;
 }
 
 enum tag_found
-tag_append(struct db *db, const struct store_tag_name *name, struct reply *reply)
+tag_append(struct db *db, const struct store_tag_name *name, struct answer *answer)
 {
 	sqlite3_stmt *row = db_bind(db, SQL_TAG_GET, "ttt", name->ns, name->name, name->tag);
 	enum tag_found found = TAG_NONE;
 
 	if (!db_row(db, row))
 		return TAG_NONE;
-	struct store_tag *tag = add_tag(reply);
+	struct store_tag *tag = add_tag(answer);
 	if (tag != NULL)
-		found = tag_from_row(db, row, reply, tag) ? TAG_FOUND : TAG_DAMAGED;
+		found = tag_from_row(db, row, answer, tag) ? TAG_FOUND : TAG_DAMAGED;
 	db_end(row);
 	return found;
 }
 
 void
-tag_append_all_of(struct db *db, const struct digest *digest, struct reply *reply)
+tag_append_all_of(struct db *db, const struct digest *digest, struct answer *answer)
 {
 	sqlite3_stmt *row = db_bind(db, SQL_TAG_OF_MODULE, "d", digest);
 
 	while (db_row(db, row)) {
-		struct store_tag *tag = add_tag(reply);
+		struct store_tag *tag = add_tag(answer);
 
 		if (tag == NULL) {
 			db_end(row);
 			return;
 		}
-		(void)tag_from_row(db, row, reply, tag);
+		(void)tag_from_row(db, row, answer, tag);
 	}
 }
 
@@ -116,7 +118,7 @@ tag_load_all(struct store *store, struct db *db)
 	bool ok = true;
 
 	while (ok && db_row(db, row)) {
-		struct reply *scratch = reply_new(); /* one a row: memory stays small */
+		struct answer *scratch = answer_new(); /* one a row: memory stays small */
 		struct store_tag tag;
 
 		if (scratch == NULL) {
@@ -147,7 +149,7 @@ tag_load_all(struct store *store, struct db *db)
 /* Note a change; returns its revision. */
 static int64_t
 history_add(struct db *db, const struct store_tag_name *name, const struct digest *old_digest,
-            const struct digest *new_digest, int64_t at_us, const char *by)
+	    const struct digest *new_digest, int64_t at_us, const char *by)
 {
 	db_run(db, SQL_HISTORY_ADD, "tttddit", name->ns, name->name, name->tag, old_digest,
 	       new_digest, at_us, by);
@@ -176,7 +178,7 @@ tag_write(struct db *db, const struct store_tag *tag)
 /* Whether what is there fits what was asked for; a conflict goes into the error. */
 static bool
 condition_holds(enum tag_found found, const struct store_tag *tag,
-                const struct store_condition *condition, struct store_error *err)
+		const struct store_condition *condition, struct store_error *err)
 {
 	char text[DIGEST_TEXT_SIZE];
 
@@ -195,7 +197,7 @@ condition_holds(enum tag_found found, const struct store_tag *tag,
 			store_fail(err, STORE_E_CONFLICT, "tag does not exist");
 		else
 			store_fail(err, STORE_E_CONFLICT, "tag points at %s now",
-			           digest_format(&tag->digest, text));
+				   digest_format(&tag->digest, text));
 		return false;
 	}
 	store_fail(err, STORE_E_ARGUMENT, "unknown condition %d", (int)condition->match);
@@ -204,12 +206,12 @@ condition_holds(enum tag_found found, const struct store_tag *tag,
 
 /* The entry for the map, made while failing is still possible. */
 static void
-prepare_entry(struct tag_change *change, const struct store_tag *tag, struct reply *reply)
+prepare_entry(struct tag_change *change, const struct store_tag *tag, struct answer *answer)
 {
 	if (change->entry == NULL)
 		change->entry = tag_entry_new(&change->name);
 	if (change->entry == NULL) {
-		reply->nomem = true;
+		answer->nomem = true;
 		return;
 	}
 	change->entry->digest = tag->digest;
@@ -217,25 +219,25 @@ prepare_entry(struct tag_change *change, const struct store_tag *tag, struct rep
 }
 
 void
-tag_point(struct db *db, struct tag_change *change, struct reply *reply, bool *out_created)
+tag_point(struct db *db, struct tag_change *change, struct answer *answer, bool *out_created)
 {
-	enum tag_found found = tag_append(db, &change->name, reply);
+	enum tag_found found = tag_append(db, &change->name, answer);
 
 	*out_created = found == TAG_NONE;
-	if (db_failed(db) || reply->nomem)
+	if (db_failed(db) || answer->nomem)
 		return;
-	struct store_tag *tag = found == TAG_NONE ? add_tag(reply) : reply->public.tags;
+	struct store_tag *tag = found == TAG_NONE ? add_tag(answer) : answer->public.tags;
 	if (tag == NULL)
 		return;
-	if (!condition_holds(found, tag, &change->condition, &reply->public.error)) {
-		reply->public.tag_count = found == TAG_FOUND ? 1 : 0;
+	if (!condition_holds(found, tag, &change->condition, &answer->public.error)) {
+		answer->public.tag_count = found == TAG_FOUND ? 1 : 0;
 		return;
 	}
 	if (found != TAG_FOUND || !digest_equal(&tag->digest, &change->digest)) {
 		int64_t now_us = store_unix_us();
 
 		tag->rev = history_add(db, &change->name, found == TAG_FOUND ? &tag->digest : NULL,
-		                       &change->digest, now_us, change->by);
+				       &change->digest, now_us, change->by);
 		tag->ns = change->name.ns;
 		tag->name = change->name.name;
 		tag->tag = change->name.tag;
@@ -244,7 +246,7 @@ tag_point(struct db *db, struct tag_change *change, struct reply *reply, bool *o
 		tag->updated_by = change->by;
 		tag_write(db, tag);
 	}
-	prepare_entry(change, tag, reply);
+	prepare_entry(change, tag, answer);
 }
 
 void
@@ -255,12 +257,12 @@ tag_pointed(struct store *store, struct tag_change *change)
 	change->entry = NULL;
 }
 
-/* ---- requests that write ---- */
+/* ---- ops that write ---- */
 
 static void
-change_drop(struct request *request)
+change_drop(struct op *op)
 {
-	struct tag_change *change = request->params;
+	struct tag_change *change = op->params;
 
 	free(change->entry);
 	change->entry = NULL;
@@ -278,89 +280,89 @@ module_exists(struct db *db, const struct digest *digest)
 }
 
 static void
-put_run(struct store *store, struct db *db, struct request *request)
+put_run(struct store *store, struct db *db, struct op *op)
 {
-	struct tag_change *change = request->params;
-	struct reply *reply = request->reply;
+	struct tag_change *change = op->params;
+	struct answer *answer = op->answer;
 	char text[DIGEST_TEXT_SIZE];
 
 	(void)store;
 	if (!module_exists(db, &change->digest)) {
 		if (!db_failed(db))
-			store_fail(&reply->public.error, STORE_E_NOT_FOUND, "no module %s",
-			           digest_format(&change->digest, text));
+			store_fail(&answer->public.error, STORE_E_NOT_FOUND, "no module %s",
+				   digest_format(&change->digest, text));
 		return;
 	}
-	tag_point(db, change, reply, &reply->public.created);
+	tag_point(db, change, answer, &answer->public.created);
 }
 
 static void
-put_committed(struct store *store, struct request *request)
+put_committed(struct store *store, struct op *op)
 {
-	tag_pointed(store, request->params);
+	tag_pointed(store, op->params);
 }
 
-/* Fill what both requests need; false: no memory or a bad name, nothing to submit. */
-static struct request *
+/* What both ops need. NULL: no memory or a bad name, as *out_status says. */
+static struct op *
 change_new(const struct store_tag_name *name, const struct store_condition *condition,
-           const char *by, store_done_fn *done, void *arg, enum store_status *out_status)
+	   const char *by, store_done_fn *done, void *arg, enum store_status *out_status)
 {
 	if (!tag_name_is_valid(name)) {
 		*out_status = STORE_E_ARGUMENT;
 		return NULL;
 	}
-	struct request *request = request_new(sizeof(struct tag_change), done, arg);
+	struct op *op = op_new(sizeof(struct tag_change), done, arg);
 	*out_status = STORE_E_NOMEM;
-	if (request == NULL)
+	if (op == NULL)
 		return NULL;
-	struct tag_change *change = request->params;
-	change->name = tag_name_copy(request->reply, name);
-	change->by = reply_copy(request->reply, by != NULL ? by : "");
+	struct tag_change *change = op->params;
+	change->name = tag_name_copy(op->answer, name);
+	change->by = answer_copy(op->answer, by != NULL ? by : "");
 	if (condition != NULL)
 		change->condition = *condition;
-	request->drop = change_drop;
-	return request;
+	op->drop = change_drop;
+	return op;
 }
 
 enum store_status
 store_tag_put(struct store *store, const struct store_tag_name *name, const struct digest *digest,
-              const struct store_condition *condition, const char *by, store_done_fn *done,
-              void *arg)
+	      const struct store_condition *condition, const char *by, store_done_fn *done,
+	      void *arg)
 {
 	enum store_status status;
-	struct request *request = change_new(name, condition, by, done, arg, &status);
+	struct op *op = change_new(name, condition, by, done, arg, &status);
 
-	if (request == NULL)
+	if (op == NULL)
 		return status;
-	((struct tag_change *)request->params)->digest = *digest;
-	request->run = put_run;
-	request->committed = put_committed;
-	return request_submit(&store->writes, request);
+	((struct tag_change *)op->params)->digest = *digest;
+	op->run = put_run;
+	op->committed = put_committed;
+	return op_submit(&store->writes, op);
 }
 
 static void
-delete_run(struct store *store, struct db *db, struct request *request)
+delete_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct tag_change *change = request->params;
-	struct reply *reply = request->reply;
-	enum tag_found found = tag_append(db, &change->name, reply);
+	const struct tag_change *change = op->params;
+	struct answer *answer = op->answer;
+	enum tag_found found = tag_append(db, &change->name, answer);
 
 	(void)store;
-	if (db_failed(db) || reply->nomem)
+	if (db_failed(db) || answer->nomem)
 		return;
 	if (found == TAG_NONE) {
-		store_fail(&reply->public.error, STORE_E_NOT_FOUND, "no tag %s/%s:%s",
-		           change->name.ns, change->name.name, change->name.tag);
+		store_fail(&answer->public.error, STORE_E_NOT_FOUND, "no tag %s/%s:%s",
+			   change->name.ns, change->name.name, change->name.tag);
 		return;
 	}
-	if (condition_holds(found, reply->public.tags, &change->condition, &reply->public.error))
-		tag_remove(db, reply->public.tags, change->by);
+	if (condition_holds(found, answer->public.tags, &change->condition, &answer->public.error))
+		tag_remove(db, answer->public.tags, change->by);
 }
 
 static void
-delete_committed(struct store *store, struct request *request)
+delete_committed(struct store *store, struct op *op)
 {
-	const struct tag_change *change = request->params;
+	const struct tag_change *change = op->params;
 
 	if (tagmap_remove(&store->tags, &change->name))
 		store->totals.tags--;
@@ -368,24 +370,24 @@ delete_committed(struct store *store, struct request *request)
 
 enum store_status
 store_tag_delete(struct store *store, const struct store_tag_name *name,
-                 const struct store_condition *condition, const char *by, store_done_fn *done,
-                 void *arg)
+		 const struct store_condition *condition, const char *by, store_done_fn *done,
+		 void *arg)
 {
 	enum store_status status;
-	struct request *request = change_new(name, condition, by, done, arg, &status);
+	struct op *op = change_new(name, condition, by, done, arg, &status);
 
-	if (request == NULL)
+	if (op == NULL)
 		return status;
-	request->run = delete_run;
-	request->committed = delete_committed;
-	return request_submit(&store->writes, request);
+	op->run = delete_run;
+	op->committed = delete_committed;
+	return op_submit(&store->writes, op);
 }
 
-/* ---- requests that read ---- */
+/* ---- ops that read ---- */
 
 enum store_status
-store_tag_resolve(struct store *store, const struct store_tag_name *name,
-                  struct digest *out_digest, int64_t *out_rev)
+store_tag_resolve(struct store *store, const struct store_tag_name *name, struct digest *out_digest,
+		  int64_t *out_rev)
 {
 	if (!tag_name_is_valid(name))
 		return STORE_E_NOT_FOUND;
@@ -393,41 +395,42 @@ store_tag_resolve(struct store *store, const struct store_tag_name *name,
 }
 
 static void
-get_run(struct store *store, struct db *db, struct request *request)
+get_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct store_tag_name *name = request->params;
-	struct store_reply *public = &request->reply->public;
+	const struct store_tag_name *name = op->params;
+	struct store_reply *public = &op->answer->public;
 
 	(void)store;
-	switch (tag_append(db, name, request->reply)) {
+	switch (tag_append(db, name, op->answer)) {
 	case TAG_FOUND:
 		break;
 	case TAG_NONE:
 		if (!db_failed(db))
 			store_fail(&public->error, STORE_E_NOT_FOUND, "no tag %s/%s:%s", name->ns,
-			           name->name, name->tag);
+				   name->name, name->tag);
 		break;
 	case TAG_DAMAGED:
-		public->tag_count = 0;
+		public
+		->tag_count = 0;
 		store_fail(&public->error, STORE_E_DAMAGED,
-		           "tag %s/%s:%s is damaged; point it at its module again", name->ns,
-		           name->name, name->tag);
+			   "tag %s/%s:%s is damaged; point it at its module again", name->ns,
+			   name->name, name->tag);
 		break;
 	}
 }
 
 enum store_status
 store_tag_get(struct store *store, const struct store_tag_name *name, store_done_fn *done,
-              void *arg)
+	      void *arg)
 {
 	if (!tag_name_is_valid(name))
 		return STORE_E_ARGUMENT;
-	struct request *request = request_new(sizeof(struct store_tag_name), done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof(struct store_tag_name), done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	*(struct store_tag_name *)request->params = tag_name_copy(request->reply, name);
-	request->run = get_run;
-	return request_submit(&store->reads, request);
+	*(struct store_tag_name *)op->params = tag_name_copy(op->answer, name);
+	op->run = get_run;
+	return op_submit(&store->reads, op);
 }
 
 struct list_params {
@@ -438,50 +441,50 @@ struct list_params {
 };
 
 static void
-list_run(struct store *store, struct db *db, struct request *request)
+list_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct list_params *params = request->params;
-	struct reply *reply = request->reply;
-	sqlite3_stmt *row = db_bind(db, SQL_TAG_LIST, "ttttti", params->after.ns,
-	                            params->after.name, params->after.tag, params->ns, params->name,
-	                            (int64_t)params->limit + 1);
+	const struct list_params *params = op->params;
+	struct answer *answer = op->answer;
+	sqlite3_stmt *row =
+	    db_bind(db, SQL_TAG_LIST, "ttttti", params->after.ns, params->after.name,
+		    params->after.tag, params->ns, params->name, (int64_t)params->limit + 1);
 
 	(void)store;
 	while (db_row(db, row)) {
 		struct store_tag *tag = NULL;
 
-		if (reply->public.tag_count == params->limit)
-			reply->public.has_next = true;
+		if (answer->public.tag_count == params->limit)
+			answer->public.has_next = true;
 		else
-			tag = add_tag(reply);
+			tag = add_tag(answer);
 		if (tag == NULL) {
 			db_end(row);
 			return;
 		}
-		if (!tag_from_row(db, row, reply, tag))
-			reply->public.tag_count--; /* damaged: resolving it says so */
+		if (!tag_from_row(db, row, answer, tag))
+			answer->public.tag_count--; /* damaged: resolving it says so */
 	}
 }
 
 enum store_status
 store_tag_list(struct store *store, const char *ns, const char *name,
-               const struct store_tag_name *after, unsigned limit, store_done_fn *done, void *arg)
+	       const struct store_tag_name *after, unsigned limit, store_done_fn *done, void *arg)
 {
 	static const struct store_tag_name start = { "", "", "" };
 
 	if (limit == 0 || limit > STORE_LIST_MAX || (name != NULL && ns == NULL))
 		return STORE_E_ARGUMENT;
-	struct request *request = request_new(sizeof(struct list_params), done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof(struct list_params), done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	struct list_params *params = request->params;
-	params->ns = reply_copy(request->reply, ns);
-	params->name = reply_copy(request->reply, name);
+	struct list_params *params = op->params;
+	params->ns = answer_copy(op->answer, ns);
+	params->name = answer_copy(op->answer, name);
 	params->after =
-	    tag_name_copy(request->reply, after != NULL && after->ns != NULL ? after : &start);
+	    tag_name_copy(op->answer, after != NULL && after->ns != NULL ? after : &start);
 	params->limit = limit;
-	request->run = list_run;
-	return request_submit(&store->reads, request);
+	op->run = list_run;
+	return op_submit(&store->reads, op);
 }
 
 struct history_params {
@@ -491,27 +494,27 @@ struct history_params {
 };
 
 static void
-change_from_row(struct db *db, sqlite3_stmt *row, struct reply *reply,
-                struct store_tag_change *change)
+change_from_row(struct db *db, sqlite3_stmt *row, struct answer *answer,
+		struct store_tag_change *change)
 {
 	change->rev = sqlite3_column_int64(row, 0);
-	change->ns = reply_text(reply, db, row, 1);
-	change->name = reply_text(reply, db, row, 2);
-	change->tag = reply_text(reply, db, row, 3);
+	change->ns = answer_text(answer, db, row, 1);
+	change->name = answer_text(answer, db, row, 2);
+	change->tag = answer_text(answer, db, row, 3);
 	change->has_old = db_column_digest(row, 4, &change->old_digest);
 	change->has_new = db_column_digest(row, 5, &change->new_digest);
 	change->at_us = sqlite3_column_int64(row, 6);
-	change->by = reply_text(reply, db, row, 7);
+	change->by = answer_text(answer, db, row, 7);
 }
 
 static void
-history_run(struct store *store, struct db *db, struct request *request)
+history_run(struct store *store, struct db *db, struct op *op)
 {
-	const struct history_params *params = request->params;
-	struct store_reply *public = &request->reply->public;
-	sqlite3_stmt *row = db_bind(db, SQL_HISTORY_LIST, "tttii", params->name.ns,
-	                            params->name.name, params->name.tag, params->before,
-	                            (int64_t)params->limit + 1);
+	const struct history_params *params = op->params;
+	struct store_reply *public = &op->answer->public;
+	sqlite3_stmt *row =
+	    db_bind(db, SQL_HISTORY_LIST, "tttii", params->name.ns, params->name.name,
+		    params->name.tag, params->before, (int64_t)params->limit + 1);
 
 	(void)store;
 	while (db_row(db, row)) {
@@ -519,33 +522,32 @@ history_run(struct store *store, struct db *db, struct request *request)
 		struct store_tag_change *change = NULL;
 
 		if (public->change_count == params->limit)
-			public->has_next = true;
-		else
-			change = reply_append(request->reply, &array, public->change_count,
-			                      sizeof *change);
+		public->has_next = true;
+		else change =
+		    answer_append(op->answer, &array, public->change_count, sizeof *change);
 		if (change == NULL) {
 			db_end(row);
 			return;
 		}
 		public->changes = array;
 		public->change_count++;
-		change_from_row(db, row, request->reply, change);
+		change_from_row(db, row, op->answer, change);
 	}
 }
 
 enum store_status
 store_tag_history(struct store *store, const struct store_tag_name *name, int64_t before,
-                  unsigned limit, store_done_fn *done, void *arg)
+		  unsigned limit, store_done_fn *done, void *arg)
 {
 	if (limit == 0 || limit > STORE_LIST_MAX || name->ns == NULL || name->name == NULL)
 		return STORE_E_ARGUMENT;
-	struct request *request = request_new(sizeof(struct history_params), done, arg);
-	if (request == NULL)
+	struct op *op = op_new(sizeof(struct history_params), done, arg);
+	if (op == NULL)
 		return STORE_E_NOMEM;
-	struct history_params *params = request->params;
-	params->name = tag_name_copy(request->reply, name);
+	struct history_params *params = op->params;
+	params->name = tag_name_copy(op->answer, name);
 	params->before = before > 0 ? before : INT64_MAX;
 	params->limit = limit;
-	request->run = history_run;
-	return request_submit(&store->reads, request);
+	op->run = history_run;
+	return op_submit(&store->reads, op);
 }

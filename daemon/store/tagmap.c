@@ -155,7 +155,7 @@ tagmap_remove(struct tagmap *map, const struct store_tag_name *name)
 
 enum store_status
 tagmap_find(struct tagmap *map, const struct store_tag_name *name, struct digest *out_digest,
-            int64_t *out_rev)
+	    int64_t *out_rev)
 {
 	enum store_status status = STORE_E_NOT_FOUND;
 	char text[NAME_SIZE];

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 /* What one transaction takes at most; a single larger module goes alone. */
-#define BATCH_REQUESTS 256
+#define BATCH_OPS 256
 #define BATCH_BYTES ((size_t)16 << 20)
 #define TICK_US 1000000
 #define PAGE_BYTES 8192
@@ -19,18 +19,18 @@ rollback(struct db *db)
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* One request of a transaction; one that is refused leaves no trace. False: SQLite failed. */
+/* One op of a transaction; one that is refused leaves no trace. False: SQLite failed. */
 static bool
-run_one(struct store *store, struct request *request)
+run_one(struct store *store, struct op *op)
 {
 	struct db *db = &store->writer;
 
 	if (!db_exec(db, "SAVEPOINT one"))
 		return false;
-	request_run(store, db, request);
+	op_run(store, db, op);
 	if (db_failed(db))
 		return false;
-	if (request->reply->public.error.status != STORE_OK)
+	if (op->answer->public.error.status != STORE_OK)
 		db_exec(db, "ROLLBACK TO one");
 	return db_exec(db, "RELEASE one");
 }
@@ -48,16 +48,16 @@ commit(struct store *store)
 	return true;
 }
 
-/* All requests in one transaction, or none of them: then the failure sticks to the writer's db. */
+/* All ops in one transaction, or none of them: then the failure sticks to the writer's db. */
 static bool
-run_together(struct store *store, struct request *first)
+run_together(struct store *store, struct op *first)
 {
 	struct db *db = &store->writer;
 	bool ok;
 
 	db_clear(db);
 	ok = db_exec(db, "BEGIN IMMEDIATE");
-	for (struct request *r = first; ok && r != NULL; r = r->next)
+	for (struct op *r = first; ok && r != NULL; r = r->next)
 		ok = run_one(store, r);
 	ok = ok && commit(store);
 	if (!ok)
@@ -104,52 +104,51 @@ writer_probe(struct store *store)
 /* ---- batches ---- */
 
 static void
-succeed(struct store *store, struct request *request)
+succeed(struct store *store, struct op *op)
 {
-	if (request->reply->public.error.status == STORE_OK && request->committed != NULL)
-		request->committed(store, request);
+	if (op->answer->public.error.status == STORE_OK && op->committed != NULL)
+		op->committed(store, op);
 	store->totals.writes++;
-	request_answer(request);
+	op_answer(op);
 }
 
 static void
-fail(struct store *store, struct request *request)
+fail(struct store *store, struct op *op)
 {
 	struct store_error err;
 
 	db_error(&store->writer, &err, "not stored");
 	note_failure(store, &err);
-	reply_reset(request->reply); /* nothing that was found on the way holds */
-	request->reply->public.error = err;
-	request_answer(request);
+	answer_reset(op->answer); /* nothing that was found on the way holds */
+	op->answer->public.error = err;
+	op_answer(op);
 }
 
-/* Apply to each request of a list, which may free it. */
+/* Apply to each op of a list, which may free it. */
 static void
-for_each(struct store *store, struct request *first,
-         void (*act)(struct store *store, struct request *request))
+for_each(struct store *store, struct op *first, void (*act)(struct store *store, struct op *op))
 {
 	while (first != NULL) {
-		struct request *request = first;
+		struct op *op = first;
 
-		first = request->next;
-		request->next = NULL;
-		act(store, request);
+		first = op->next;
+		op->next = NULL;
+		act(store, op);
 	}
 }
 
 static void
-run_alone(struct store *store, struct request *request)
+run_alone(struct store *store, struct op *op)
 {
-	if (run_together(store, request))
-		succeed(store, request);
+	if (run_together(store, op))
+		succeed(store, op);
 	else
-		fail(store, request);
+		fail(store, op);
 }
 
-/* A request too large for the disk must not take those down that came with it. */
+/* An op too large for the disk must not take those down that came with it. */
 static void
-run_batch(struct store *store, struct request *first)
+run_batch(struct store *store, struct op *first)
 {
 	bool ok = run_together(store, first);
 
@@ -214,12 +213,11 @@ writer_main(void *arg)
 		uint64_t now_us = store_monotonic_us();
 
 		store->writer_seen_us = now_us;
-		struct request *batch =
-		    queue_take(&store->writes, BATCH_REQUESTS, BATCH_BYTES,
-		               next_tick_us > now_us ? next_tick_us - now_us : 0);
+		struct op *batch = op_queue_take(&store->writes, BATCH_OPS, BATCH_BYTES,
+						 next_tick_us > now_us ? next_tick_us - now_us : 0);
 		if (batch != NULL)
 			run_batch(store, batch);
-		else if (queue_is_closed(&store->writes))
+		else if (op_queue_is_closed(&store->writes))
 			return NULL;
 		if (store_monotonic_us() >= next_tick_us) {
 			tick(store, batch == NULL);
@@ -232,7 +230,8 @@ bool
 writer_start(struct store *store)
 {
 	store->writer_seen_us = store_monotonic_us();
-	store->writer_started = pthread_create(&store->writer_thread, NULL, writer_main, store) == 0;
+	store->writer_started =
+	    pthread_create(&store->writer_thread, NULL, writer_main, store) == 0;
 	if (store->writer_started)
 		pthread_setname_np(store->writer_thread, "store-write");
 	return store->writer_started;
@@ -241,10 +240,11 @@ writer_start(struct store *store)
 void
 writer_stop(struct store *store)
 {
-	queue_close(&store->writes);
+	op_queue_close(&store->writes);
 	if (!store->writer_started)
 		return;
 	pthread_join(store->writer_thread, NULL);
 	store->writer_started = false;
-	sqlite3_wal_checkpoint_v2(store->writer.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_wal_checkpoint_v2(store->writer.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+				  NULL);
 }

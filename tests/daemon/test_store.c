@@ -225,8 +225,9 @@ tag_to(struct store *store, const struct store_tag_name *name, const struct dige
 
 /* ---- modules ---- */
 
-static const size_t sizes[] = { 1, 8191, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1,
-	                        3 * CHUNK_BYTES + 17 };
+static const size_t sizes[] = {
+	1, 8191, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 17
+};
 
 START_TEST(a_module_is_read_as_it_was_put_also_after_reopening)
 {
@@ -412,7 +413,7 @@ START_TEST(a_list_is_filtered)
 	struct store_reply *reply = ASK(store_module_list(store, &c->query, answer, &call));
 	ck_assert_msg(reply->error.status == STORE_OK, "%s: %s", c->name, reply->error.message);
 	ck_assert_msg(reply->module_count == c->want, "%s: got %zu, want %zu", c->name,
-	              reply->module_count, c->want);
+		      reply->module_count, c->want);
 	store_reply_free(reply);
 	store_close(store);
 }
@@ -477,9 +478,11 @@ START_TEST(a_put_whose_tag_conflicts_stores_nothing)
 	struct store *store = open_here();
 	struct call call = CALL_INIT;
 	uint8_t bytes[2] = { 1, 2 };
-	struct store_module_put module = { .bytes = bytes, .size_bytes = 2, .info = "{}",
-		                           .tag = app1,
-		                           .tag_if = { .match = STORE_MATCH_DIGEST } };
+	struct store_module_put module = { .bytes = bytes,
+					   .size_bytes = 2,
+					   .info = "{}",
+					   .tag = app1,
+					   .tag_if = { .match = STORE_MATCH_DIGEST } };
 
 	digest_of(bytes, 2, &module.digest);
 	struct store_reply *reply = ASK(store_module_put(store, &module, answer, &call));
@@ -499,7 +502,10 @@ START_TEST(tags_are_listed_in_order_of_their_names)
 	struct call call = CALL_INIT;
 	struct digest a = put_ok(store, 1, 10);
 	static const struct store_tag_name names[] = {
-		{ "b", "x", "2" }, { "a", "y", "1" }, { "b", "x", "1" }, { "b", "w", "9" },
+		{ "b", "x", "2" },
+		{ "a", "y", "1" },
+		{ "b", "x", "1" },
+		{ "b", "w", "9" },
 	};
 
 	for (size_t i = 0; i < 4; i++)
@@ -509,7 +515,8 @@ START_TEST(tags_are_listed_in_order_of_their_names)
 	ck_assert(reply->has_next);
 	ck_assert_str_eq(reply->tags[0].ns, "a");
 	ck_assert_str_eq(reply->tags[2].tag, "1");
-	struct store_tag_name after = { reply->tags[2].ns, reply->tags[2].name, reply->tags[2].tag };
+	struct store_tag_name after = { reply->tags[2].ns, reply->tags[2].name,
+					reply->tags[2].tag };
 	struct store_reply *rest = ASK(store_tag_list(store, NULL, NULL, &after, 3, answer, &call));
 	ck_assert_uint_eq(rest->tag_count, 1);
 	ck_assert(!rest->has_next);
@@ -520,7 +527,7 @@ START_TEST(tags_are_listed_in_order_of_their_names)
 	ck_assert_uint_eq(reply->tag_count, 2);
 	store_reply_free(reply);
 	ck_assert_int_eq(store_tag_list(store, NULL, "x", NULL, 10, answer, &call),
-	                 STORE_E_ARGUMENT);
+			 STORE_E_ARGUMENT);
 	store_close(store);
 }
 END_TEST
@@ -537,9 +544,10 @@ START_TEST(many_tags_are_resolved_after_reopening)
 		snprintf(text, sizeof text, "%d", i);
 		if (i < 999)
 			ck_assert_int_eq(store_tag_put(store, &name, &a, NULL, NULL, NULL, NULL),
-			                 STORE_OK);
+					 STORE_OK);
 		else
-			store_reply_free(ASK(store_tag_put(store, &name, &a, NULL, NULL, answer, &call)));
+			store_reply_free(
+			    ASK(store_tag_put(store, &name, &a, NULL, NULL, answer, &call)));
 	}
 	struct store_totals totals;
 	store_get_totals(store, &totals);
@@ -576,13 +584,14 @@ START_TEST(an_invocation_goes_through_its_states_once)
 
 	ck_assert_int_eq(add_invocation(store, "inv_1", "t"), STORE_OK);
 	ck_assert_int_eq(add_invocation(store, "inv_1", "t"), STORE_E_CONFLICT);
-	struct store_reply *reply = ASK(
-	    store_invocation_update(store, "inv_1", "running", NULL, false, answer, &call));
+	struct store_reply *reply =
+	    ASK(store_invocation_update(store, "inv_1", "running", NULL, false, answer, &call));
 	ck_assert_int_eq(status_and_free(reply), STORE_OK);
-	reply = ASK(store_invocation_update(store, "inv_1", "returned", "{\"r\":1}", true, answer,
-	                                    &call));
+	reply = ASK(
+	    store_invocation_update(store, "inv_1", "returned", "{\"r\":1}", true, answer, &call));
 	ck_assert_int_eq(status_and_free(reply), STORE_OK);
-	reply = ASK(store_invocation_update(store, "inv_1", "cancelled", NULL, true, answer, &call));
+	reply =
+	    ASK(store_invocation_update(store, "inv_1", "cancelled", NULL, true, answer, &call));
 	ck_assert_int_eq(reply->error.status, STORE_E_CONFLICT);
 	ck_assert_str_eq(reply->invocations[0].state, "returned");
 	store_reply_free(reply);
@@ -674,7 +683,8 @@ static const struct damage_case {
 	{ "a bit of a chunk",
 	  "UPDATE chunk SET data = CAST(x'ff' || substr(data, 2) AS BLOB) WHERE n = 1", true },
 	{ "a chunk with its digest",
-	  "UPDATE chunk SET (data, sha256) = (SELECT data, sha256 FROM chunk WHERE n = 0) WHERE n = 1",
+	  "UPDATE chunk SET (data, sha256) = (SELECT data, sha256 FROM chunk WHERE n = 0) WHERE n "
+	  "= 1",
 	  true },
 	{ "a missing chunk", "DELETE FROM chunk WHERE n = 0", true },
 	{ "a short chunk", "UPDATE chunk SET data = substr(data, 1, 100) WHERE n = 0", true },
@@ -699,11 +709,11 @@ START_TEST(damage_is_found_and_repaired_by_a_new_put)
 	store = open_here();
 	struct store_reply *reply = get(store, &digest, false);
 	ck_assert_msg((reply->error.status == STORE_OK) == c->only_bytes, "%s: %s", c->name,
-	              store_status_text(reply->error.status));
+		      store_status_text(reply->error.status));
 	store_reply_free(reply);
 	reply = get(store, &digest, true);
 	ck_assert_msg(reply->error.status == STORE_E_DAMAGED, "%s: %s", c->name,
-	              store_status_text(reply->error.status));
+		      store_status_text(reply->error.status));
 	ck_assert_ptr_null(reply->bytes);
 	ck_assert_int_eq(reply->modules[0].state, STORE_MODULE_QUARANTINED);
 	store_reply_free(reply);
@@ -824,7 +834,7 @@ START_TEST(only_the_owner_may_read_the_files)
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 0777, 0700);
 	static const char *const names[] = { "catalog.db", "catalog.db-wal", "catalog.db-shm",
-		                             "wasmedged.lock" };
+					     "wasmedged.lock" };
 	for (size_t i = 0; i < 4; i++) {
 		snprintf(path, sizeof path, "%s/new/%s", directory, names[i]);
 		ck_assert_msg(stat(path, &st) == 0, "%s", path);
@@ -903,8 +913,8 @@ END_TEST
 START_TEST(migrations_go_forward_after_a_copy)
 {
 	static const struct migration more[] = { { "CREATE TABLE a (x) STRICT" },
-		                                 { "ALTER TABLE module ADD COLUMN extra TEXT" },
-		                                 { "CREATE TABLE b (y INTEGER) STRICT" } };
+						 { "ALTER TABLE module ADD COLUMN extra TEXT" },
+						 { "CREATE TABLE b (y INTEGER) STRICT" } };
 	struct migration all[3];
 	struct store *store = open_here();
 	struct store_error err = { 0 };
@@ -918,7 +928,7 @@ START_TEST(migrations_go_forward_after_a_copy)
 	all[2] = more[2];
 	ck_assert_int_eq(db_open(&db, catalogue_path(), DB_WRITER, &err), STORE_OK);
 	ck_assert_msg(schema_migrate(&db, catalogue_path(), all, 3, &err) == STORE_OK, "%s",
-	              err.message);
+		      err.message);
 	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 3);
 	db_close(&db);
 
@@ -937,7 +947,8 @@ START_TEST(migrations_go_forward_after_a_copy)
 	ck_assert_int_ne(schema_migrate(&db, catalogue_path(), all, 3, &err), STORE_OK);
 	db_clear(&db);
 	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 1);
-	ck_assert_int_eq(db_query_int(&db, "SELECT count(*) FROM sqlite_schema WHERE name = 'c'"), 0);
+	ck_assert_int_eq(db_query_int(&db, "SELECT count(*) FROM sqlite_schema WHERE name = 'c'"),
+			 0);
 	db_close(&db);
 }
 END_TEST
@@ -949,8 +960,9 @@ START_TEST(ten_thousand_modules_open_within_a_second)
 	uint8_t *bytes = malloc(10000 * 8);
 
 	for (uint64_t i = 0; i < 10000; i++) {
-		struct store_module_put module = { .bytes = bytes + 8 * i, .size_bytes = 8,
-			                           .info = "{\"exports\":[]}" };
+		struct store_module_put module = { .bytes = bytes + 8 * i,
+						   .size_bytes = 8,
+						   .info = "{\"exports\":[]}" };
 		enum store_status status;
 
 		memcpy(bytes + 8 * i, &i, 8);
@@ -1089,8 +1101,8 @@ START_TEST(one_request_too_large_for_the_disk_does_not_take_others_down)
 	for (unsigned i = 0; i < 3; i++) {
 		struct store_reply *reply = wait_reply(&calls[i]);
 
-		ck_assert_msg(reply->error.status == (i == 1 ? STORE_E_FULL : STORE_OK), "%u: %s", i,
-		              reply->error.message);
+		ck_assert_msg(reply->error.status == (i == 1 ? STORE_E_FULL : STORE_OK), "%u: %s",
+			      i, reply->error.message);
 		store_reply_free(reply);
 		free(bytes[i]);
 	}
@@ -1149,7 +1161,7 @@ START_TEST(any_failing_allocation_leaves_the_store_whole)
 		enum store_status status = store_open(&options, &store, &err);
 		if (status != STORE_OK) {
 			ck_assert_msg(status == STORE_E_NOMEM || status == STORE_E_IO, "%s",
-			              err.message);
+				      err.message);
 			allocations_left = -1;
 			continue;
 		}
@@ -1166,7 +1178,7 @@ START_TEST(any_failing_allocation_leaves_the_store_whole)
 			succeeded_at = n;
 		allocations_left = -1;
 		ck_assert_int_eq(status_and_free(get(store, &digest, true)),
-		                 stored ? STORE_OK : STORE_E_NOT_FOUND);
+				 stored ? STORE_OK : STORE_E_NOT_FOUND);
 		store_close(store);
 	}
 	store_close(open_here());
@@ -1233,7 +1245,7 @@ check_acknowledged(struct store *store, const struct ack *acks, size_t count)
 		struct store_reply *reply = get(store, &digest, true);
 
 		ck_assert_msg(reply->error.status == STORE_OK, "seed %u: %s", acks[i].seed,
-		              reply->error.message);
+			      reply->error.message);
 		store_reply_free(reply);
 		snprintf(text, sizeof text, "%u", acks[i].seed);
 		ck_assert_int_eq(store_tag_resolve(store, &tag, &found, NULL), STORE_OK);
@@ -1289,13 +1301,13 @@ unit_suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, make_place, remove_place);
 	tcase_add_loop_test(tcase, a_module_is_read_as_it_was_put_also_after_reopening, 0,
-	                    sizeof sizes / sizeof sizes[0]);
+			    sizeof sizes / sizeof sizes[0]);
 	tcase_add_test(tcase, the_same_module_again_is_known_and_its_info_renewed);
 	tcase_add_test(tcase, what_cannot_be_a_module_is_refused);
 	tcase_add_test(tcase, a_tagged_module_is_deleted_only_by_force);
 	tcase_add_test(tcase, a_list_is_read_in_pages_newest_first);
 	tcase_add_loop_test(tcase, a_list_is_filtered, 0,
-	                    sizeof filter_cases / sizeof filter_cases[0]);
+			    sizeof filter_cases / sizeof filter_cases[0]);
 	tcase_add_test(tcase, a_tag_is_compared_and_swapped);
 	tcase_add_test(tcase, a_put_whose_tag_conflicts_stores_nothing);
 	tcase_add_test(tcase, tags_are_listed_in_order_of_their_names);
@@ -1304,13 +1316,13 @@ unit_suite(void)
 	tcase_add_test(tcase, unfinished_invocations_are_lost_with_the_process);
 	tcase_add_test(tcase, invocations_are_listed_and_pruned);
 	tcase_add_loop_test(tcase, damage_is_found_and_repaired_by_a_new_put, 0,
-	                    sizeof damage_cases / sizeof damage_cases[0]);
+			    sizeof damage_cases / sizeof damage_cases[0]);
 	tcase_add_test(tcase, a_damaged_tag_is_not_followed);
 	tcase_add_test(tcase, random_bit_flips_never_give_wrong_bytes);
 	tcase_add_test(tcase, a_folder_belongs_to_one_store);
 	tcase_add_test(tcase, only_the_owner_may_read_the_files);
 	tcase_add_loop_test(tcase, a_foreign_or_newer_database_is_refused, 0,
-	                    sizeof open_cases / sizeof open_cases[0]);
+			    sizeof open_cases / sizeof open_cases[0]);
 	tcase_add_test(tcase, what_is_no_database_is_refused_and_not_touched);
 	tcase_add_test(tcase, a_quick_check_finds_a_broken_tree);
 	tcase_add_test(tcase, migrations_go_forward_after_a_copy);

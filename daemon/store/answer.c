@@ -12,66 +12,66 @@ struct arena_block {
 	max_align_t bytes[];
 };
 
-struct reply *
-reply_new(void)
+struct answer *
+answer_new(void)
 {
-	return calloc(1, sizeof(struct reply));
+	return calloc(1, sizeof(struct answer));
 }
 
 void
-reply_reset(struct reply *reply)
+answer_reset(struct answer *answer)
 {
-	free(reply->public.bytes);
-	memset(&reply->public, 0, sizeof reply->public);
-	reply->nomem = false;
+	free(answer->public.bytes);
+	memset(&answer->public, 0, sizeof answer->public);
+	answer->nomem = false;
 }
 
 void
 store_reply_free(struct store_reply *public)
 {
-	struct reply *reply = (struct reply *)public;
+	struct answer *answer = (struct answer *)public;
 
-	if (reply == NULL)
+	if (answer == NULL)
 		return;
 	free(public->bytes);
-	while (reply->blocks != NULL) {
-		struct arena_block *block = reply->blocks;
+	while (answer->blocks != NULL) {
+		struct arena_block *block = answer->blocks;
 
-		reply->blocks = block->next;
+		answer->blocks = block->next;
 		free(block);
 	}
-	free(reply);
+	free(answer);
 }
 
 static struct arena_block *
-add_block(struct reply *reply, size_t size)
+add_block(struct answer *answer, size_t size)
 {
 	size_t room = size > BLOCK_BYTES ? size : BLOCK_BYTES;
 	struct arena_block *block = calloc(1, sizeof *block + room);
 
 	if (block == NULL) {
-		reply->nomem = true;
+		answer->nomem = true;
 		return NULL;
 	}
 	block->size = room;
-	block->next = reply->blocks;
-	reply->blocks = block;
+	block->next = answer->blocks;
+	answer->blocks = block;
 	return block;
 }
 
 void *
-reply_alloc(struct reply *reply, size_t size_bytes)
+answer_alloc(struct answer *answer, size_t size_bytes)
 {
 	const size_t unit = sizeof(max_align_t);
-	struct arena_block *block = reply->blocks;
+	struct arena_block *block = answer->blocks;
 
 	if (size_bytes > PTRDIFF_MAX - unit) {
-		reply->nomem = true;
+		answer->nomem = true;
 		return NULL;
 	}
 	size_t size = (size_bytes + unit - 1) / unit * unit;
 	if (block == NULL || size > block->size - block->used)
-		block = add_block(reply, size);
+		block = add_block(answer, size);
 	if (block == NULL)
 		return NULL;
 	void *place = (uint8_t *)block->bytes + block->used;
@@ -80,9 +80,9 @@ reply_alloc(struct reply *reply, size_t size_bytes)
 }
 
 static char *
-copy_bytes(struct reply *reply, const char *text, size_t size)
+copy_bytes(struct answer *answer, const char *text, size_t size)
 {
-	char *copy = reply_alloc(reply, size + 1);
+	char *copy = answer_alloc(answer, size + 1);
 
 	if (copy != NULL)
 		memcpy(copy, text, size);
@@ -90,28 +90,28 @@ copy_bytes(struct reply *reply, const char *text, size_t size)
 }
 
 char *
-reply_copy(struct reply *reply, const char *text)
+answer_copy(struct answer *answer, const char *text)
 {
-	return text != NULL ? copy_bytes(reply, text, strlen(text)) : NULL;
+	return text != NULL ? copy_bytes(answer, text, strlen(text)) : NULL;
 }
 
 const char *
-reply_text(struct reply *reply, struct db *db, sqlite3_stmt *statement, int column)
+answer_text(struct answer *answer, struct db *db, sqlite3_stmt *statement, int column)
 {
 	size_t size;
 	const char *text = db_column_text(db, statement, column, &size);
-	const char *copy = size > 0 ? copy_bytes(reply, text, size) : "";
+	const char *copy = size > 0 ? copy_bytes(answer, text, size) : "";
 
 	return copy != NULL ? copy : "";
 }
 
 void *
-reply_append(struct reply *reply, void **array, size_t count, size_t element_bytes)
+answer_append(struct answer *answer, void **array, size_t count, size_t element_bytes)
 {
 	bool is_full = (count & (count - 1)) == 0; /* 0, 1, 2, 4, ... */
 
 	if (is_full) {
-		void *larger = reply_alloc(reply, (count > 0 ? 2 * count : 1) * element_bytes);
+		void *larger = answer_alloc(answer, (count > 0 ? 2 * count : 1) * element_bytes);
 
 		if (larger == NULL)
 			return NULL;

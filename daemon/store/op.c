@@ -4,15 +4,15 @@
 #include <time.h>
 
 bool
-queue_init(struct queue *queue, unsigned count_max)
+op_queue_init(struct op_queue *queue, unsigned count_max)
 {
 	pthread_condattr_t attr;
 
-	*queue = (struct queue){ .last = &queue->first, .count_max = count_max };
+	*queue = (struct op_queue){ .last = &queue->first, .count_max = count_max };
 	if (pthread_condattr_init(&attr) != 0)
 		return false;
 	bool ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-	          pthread_cond_init(&queue->filled, &attr) == 0;
+		  pthread_cond_init(&queue->filled, &attr) == 0;
 	pthread_condattr_destroy(&attr);
 	if (ok && pthread_mutex_init(&queue->lock, NULL) != 0) {
 		pthread_cond_destroy(&queue->filled);
@@ -22,21 +22,21 @@ queue_init(struct queue *queue, unsigned count_max)
 }
 
 void
-queue_clear(struct queue *queue)
+op_queue_clear(struct op_queue *queue)
 {
 	pthread_mutex_destroy(&queue->lock);
 	pthread_cond_destroy(&queue->filled);
 }
 
 enum store_status
-queue_push(struct queue *queue, struct request *request)
+op_queue_push(struct op_queue *queue, struct op *op)
 {
 	pthread_mutex_lock(&queue->lock);
 	bool ok = !queue->closed && queue->count < queue->count_max;
 	if (ok) {
-		request->next = NULL;
-		*queue->last = request;
-		queue->last = &request->next;
+		op->next = NULL;
+		*queue->last = op;
+		queue->last = &op->next;
 		queue->count++;
 		pthread_cond_signal(&queue->filled);
 	}
@@ -46,11 +46,11 @@ queue_push(struct queue *queue, struct request *request)
 
 /* With the lock held. */
 static void
-wait_filled(struct queue *queue, uint64_t timeout_us)
+wait_filled(struct op_queue *queue, uint64_t timeout_us)
 {
 	uint64_t end_us = store_monotonic_us() + timeout_us;
 	struct timespec end = { .tv_sec = (time_t)(end_us / 1000000),
-		                .tv_nsec = (long)(end_us % 1000000 * 1000) };
+				.tv_nsec = (long)(end_us % 1000000 * 1000) };
 
 	while (queue->first == NULL && !queue->closed)
 		if (pthread_cond_timedwait(&queue->filled, &queue->lock, &end) != 0)
@@ -58,11 +58,11 @@ wait_filled(struct queue *queue, uint64_t timeout_us)
 }
 
 /* With the lock held: cut off the front. */
-static struct request *
-take_front(struct queue *queue, unsigned count_max, size_t weight_max)
+static struct op *
+take_front(struct op_queue *queue, unsigned count_max, size_t weight_max)
 {
-	struct request *first = queue->first;
-	struct request **link = &queue->first;
+	struct op *first = queue->first;
+	struct op **link = &queue->first;
 	size_t weight = 0;
 
 	for (unsigned taken = 0; *link != NULL && taken < count_max; taken++) {
@@ -82,10 +82,10 @@ take_front(struct queue *queue, unsigned count_max, size_t weight_max)
 	return first;
 }
 
-struct request *
-queue_take(struct queue *queue, unsigned count_max, size_t weight_max, uint64_t timeout_us)
+struct op *
+op_queue_take(struct op_queue *queue, unsigned count_max, size_t weight_max, uint64_t timeout_us)
 {
-	struct request *taken = NULL;
+	struct op *taken = NULL;
 
 	pthread_mutex_lock(&queue->lock);
 	wait_filled(queue, timeout_us);
@@ -96,7 +96,7 @@ queue_take(struct queue *queue, unsigned count_max, size_t weight_max, uint64_t 
 }
 
 void
-queue_close(struct queue *queue)
+op_queue_close(struct op_queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
 	queue->closed = true;
@@ -105,7 +105,7 @@ queue_close(struct queue *queue)
 }
 
 bool
-queue_is_closed(struct queue *queue)
+op_queue_is_closed(struct op_queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
 	bool closed = queue->closed;
@@ -114,7 +114,7 @@ queue_is_closed(struct queue *queue)
 }
 
 unsigned
-queue_count(struct queue *queue)
+op_queue_count(struct op_queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
 	unsigned count = queue->count;
@@ -122,80 +122,80 @@ queue_count(struct queue *queue)
 	return count;
 }
 
-/* ---- requests ---- */
+/* ---- ops ---- */
 
-struct request *
-request_new(size_t params_bytes, store_done_fn *done, void *arg)
+struct op *
+op_new(size_t params_bytes, store_done_fn *done, void *arg)
 {
-	struct request *request = calloc(1, sizeof *request);
+	struct op *op = calloc(1, sizeof *op);
 
-	if (request == NULL)
+	if (op == NULL)
 		return NULL;
-	request->reply = reply_new();
-	if (request->reply != NULL)
-		request->params = reply_alloc(request->reply, params_bytes);
-	if (request->params == NULL) {
-		request_free(request);
+	op->answer = answer_new();
+	if (op->answer != NULL)
+		op->params = answer_alloc(op->answer, params_bytes);
+	if (op->params == NULL) {
+		op_free(op);
 		return NULL;
 	}
-	request->done = done;
-	request->arg = arg;
-	return request;
+	op->done = done;
+	op->arg = arg;
+	return op;
 }
 
-/* The parameters live in the reply, so this comes before it is given away. */
+/* The parameters live in the answer, so this comes before it is given away. */
 static void
-request_drop(struct request *request)
+op_drop(struct op *op)
 {
-	if (request->drop != NULL)
-		request->drop(request);
-	request->drop = NULL;
+	if (op->drop != NULL)
+		op->drop(op);
+	op->drop = NULL;
 }
 
 void
-request_free(struct request *request)
+op_free(struct op *op)
 {
-	if (request == NULL)
+	if (op == NULL)
 		return;
-	request_drop(request);
-	if (request->reply != NULL)
-		store_reply_free(&request->reply->public);
-	free(request);
+	op_drop(op);
+	if (op->answer != NULL)
+		store_reply_free(&op->answer->public);
+	free(op);
 }
 
 enum store_status
-request_submit(struct queue *queue, struct request *request)
+op_submit(struct op_queue *queue, struct op *op)
 {
-	enum store_status status = request->reply->nomem ? STORE_E_NOMEM : queue_push(queue, request);
+	enum store_status status = op->answer->nomem ? STORE_E_NOMEM : op_queue_push(queue, op);
 
 	if (status != STORE_OK)
-		request_free(request);
+		op_free(op);
 	return status;
 }
 
 void
-request_run(struct store *store, struct db *db, struct request *request)
+op_run(struct store *store, struct db *db, struct op *op)
 {
-	struct store_error *err = &request->reply->public.error;
+	struct store_error *err = &op->answer->public.error;
 
 	db_clear(db);
-	reply_reset(request->reply);
-	request->run(store, db, request);
+	answer_reset(op->answer);
+	op->run(store, db, op);
 	if (err->status == STORE_OK && db_failed(db))
 		db_error(db, err, "request failed");
-	if (err->status == STORE_OK && request->reply->nomem)
+	if (err->status == STORE_OK && op->answer->nomem)
 		store_fail(err, STORE_E_NOMEM, "out of memory");
 }
 
 void
-request_answer(struct request *request)
+op_answer(struct op *op)
 {
-	struct reply *reply = request->reply;
+	struct answer *answer = op->answer;
 
-	request_drop(request);
-	if (request->done != NULL) {
-		request->reply = NULL;
-		request->done(request->arg, &reply->public);
+	op_drop(op);
+	if (op->done != NULL) {
+		op->answer = NULL;
+		op->done(op->arg, &answer->public);
 	}
-	request_free(request);
+	op_free(op);
 }
