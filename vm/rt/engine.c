@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include "config.h"
 #include "vm/core/type.h"
 #include "vm/rt/pool.h"
 #include "vm/rt/trap.h"
@@ -153,10 +152,4 @@ vm_engine_unref(struct vm_engine *engine)
 	    || atomic_fetch_sub_explicit(&engine->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	engine_destroy(engine);
-}
-
-const char *
-vm_version(void)
-{
-	return PACKAGE_VERSION;
 }

@@ -8,7 +8,7 @@
 enum {
 	/* Wiping costs the same for every byte, dropping pages only for touched ones: see
 	 * tests/vm/rt/measure_instance.c. */
-	WIPE_BYTES_MAX = 256 << 10,
+	WIPE_BYTES_MAX = 512 << 10,
 	/* Bulk operations look at run->stop this often. */
 	BULK_BYTES = 1 << 20,
 };

@@ -138,7 +138,11 @@ struct vm_run {
 	union vm_slot *stack_end;
 	struct vm_instance *caller;
 	struct vm_error *err; /* where details of a failure go; not NULL while something runs */
-	enum vm_trap trap;  /* set by the fault handler */
+	enum vm_trap trap;  /* set by the fault handler and by tiers: what run->err has to say */
+	/* The interpreter's: instruction, frame and instance where the program stopped. */
+	const void *stopped_at;
+	union vm_slot *stopped_frame;
+	struct vm_instance *stopped_instance;
 	struct rt_fault fault;
 	uint64_t host_calls;
 	uint32_t depth;     /* nested entries on the thread's own stack */
