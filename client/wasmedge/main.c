@@ -6,30 +6,29 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "client/cli/complete.h"
 #include "client/wasmedge/options.h"
 #include "client/wasmedge/report.h"
 #include "vm/vm.h"
 
+/* All verbs, then the options of the one that needs no name. */
 static void
 print_help(void)
 {
-	const struct cli_verb *run = cli_find_verb(&wasmedge_program, "run");
+	fputs("Usage: wasmedge [run] [OPTION...] FILE [ARG...]\n"
+	      "       wasmedge VERB [OPTION...] WORD...\n\n",
+	      stdout);
+	printf("%s\n\nVerbs:\n", wasmedge_program.summary);
+	for (size_t i = 0; i < wasmedge_program.verb_count; i++) {
+		const struct cli_verb *verb = &wasmedge_program.verbs[i];
+		int len = (int)strlen(verb->name);
 
-	cli_write_help(stdout, &wasmedge_program, NULL);
-	fputc('\n', stdout);
-	cli_write_help(stdout, &wasmedge_program, run);
-}
-
-int
-verb_completion(void *context, const struct cli_args *args)
-{
-	(void)context;
-	if (cli_write_completion(stdout, &wasmedge_program, args->words[0]))
-		return EXIT_DONE;
-	report_usage("completion: expected one of " CLI_SHELLS);
-	return EXIT_REFUSED;
+		if (len > 0)
+			printf("  %s %-*s%s\n", verb->name, 25 - len, verb->usage, verb->help);
+	}
+	fputs("\nEverything behind FILE belongs to the guest.\n\n", stdout);
+	cli_write_help(stdout, &wasmedge_program, cli_find_verb(&wasmedge_program, "run"));
 }
 
 static int

@@ -1,12 +1,13 @@
 #include "client/wasmedge/options.h"
 
-#include "client/cli/complete.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "client/cli/complete.h"
+#include "client/wasmedge/report.h"
 
 /* --- the table ------------------------------------------------------------------------------ */
 
@@ -91,6 +92,16 @@ const struct cli_program wasmedge_program = {
 	.verbs = verbs,
 	.verb_count = sizeof verbs / sizeof verbs[0],
 };
+
+int
+verb_completion(void *context, const struct cli_args *args)
+{
+	(void)context;
+	if (cli_write_completion(stdout, &wasmedge_program, args->words[0]))
+		return EXIT_DONE;
+	report_usage("completion: expected one of " CLI_SHELLS);
+	return EXIT_REFUSED;
+}
 
 /* --- the words ------------------------------------------------------------------------------ */
 

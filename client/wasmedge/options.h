@@ -12,7 +12,7 @@
 #include "client/cli/cli.h"
 #include "vm/vm.h"
 
-/* The verbs, in client/wasmedge/{run,inspect,main}.c; each returns an exit code. */
+/* The verbs, in run.c, inspect.c and options.c; each returns an exit code. */
 int verb_run(void *context, const struct cli_args *args);
 int verb_validate(void *context, const struct cli_args *args);
 int verb_parse(void *context, const struct cli_args *args);

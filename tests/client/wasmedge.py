@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+"""The runner as its users meet it: a process, its streams and its exit code."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+BUILD = os.environ.get("top_builddir", ".")
+SOURCE = os.environ.get("top_srcdir", ".")
+PROGRAM = os.path.abspath(os.path.join(BUILD, "wasmedge"))
+GUESTS = os.path.abspath(os.path.join(BUILD, "tests", "guests"))
+TIMEOUT_S = 60
+
+
+class Done:
+    """How a run of the program ended."""
+
+    def __init__(self, process):
+        self.code = process.returncode
+        self.out = process.stdout.decode()
+        self.err = process.stderr.decode()
+
+    def is_(self, code, out=None):
+        """Ended with that code and, when given, that output."""
+        assert self.code == code, "exit code %d, expected %d; stderr: %s" % (
+            self.code, code, self.err)
+        assert out is None or self.out == out, "output %r, expected %r" % (self.out, out)
+        return self
+
+    def says(self, *patterns):
+        """Standard error matches each of them."""
+        for pattern in patterns:
+            assert re.search(pattern, self.err), "no %r in %r" % (pattern, self.err)
+        return self
+
+
+def run(*words, stdin=b"", env=None):
+    return Done(subprocess.run([PROGRAM, *words], input=stdin, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, timeout=TIMEOUT_S, env=env, check=False))
+
+
+def guest(name):
+    return os.path.join(GUESTS, name + ".wasm")
+
+
+# --- modules by hand --------------------------------------------------------------------------
+
+
+def section(number, *entries):
+    """A section of a vector of entries; all lengths here are below 128."""
+    body = bytes([len(entries)]) + b"".join(entries)
+    return bytes([number, len(body)]) + body
+
+
+def name(text):
+    return bytes([len(text)]) + text.encode()
+
+
+def body(code):
+    return bytes([len(code) + 2, 0]) + code + b"\x0b"
+
+
+HEADER = b"\0asm\x01\0\0\0"
+I32_TO_I32 = b"\x60\x01\x7f\x01\x7f"
+NO_VALUES = b"\x60\x00\x00"
+
+# (func (export "inc") (param i32) (result i32)) that adds 1
+LIBRARY = (HEADER + section(1, I32_TO_I32) + section(3, b"\0") +
+           section(7, name("inc") + b"\0\0") + section(10, body(b"\x20\0\x41\x01\x6a")))
+# imports lib.inc, exports "twice", which calls it two times
+IMPORTER = (HEADER + section(1, I32_TO_I32) +
+            section(2, name("lib") + name("inc") + b"\0\0") + section(3, b"\0") +
+            section(7, name("twice") + b"\0\x01") + section(10, body(b"\x20\0\x10\0\x10\0")))
+# i32.extend8_s
+SIGN_EXTENDER = (HEADER + section(1, I32_TO_I32) + section(3, b"\0") +
+                 section(7, name("extend") + b"\0\0") + section(10, body(b"\x20\0\xc0")))
+# i32.add where an i64 is on the stack
+INVALID = (HEADER + section(1, I32_TO_I32) + section(3, b"\0") +
+           section(10, body(b"\x20\0\x42\x01\x6a")))
+# a start function that traps
+BAD_START = (HEADER + section(1, NO_VALUES) + section(3, b"\0") + b"\x08\x01\0" +
+             section(10, body(b"\0")))
+# _start with a parameter: a function to call, not a command
+TYPED_START = (HEADER + section(1, I32_TO_I32) + section(3, b"\0") +
+               section(7, name("_start") + b"\0\0") + section(10, body(b"\x20\0\x41\x0a\x6c")))
+# an export whose name is an escape sequence, which traps
+RUDE_NAME = (HEADER + section(1, NO_VALUES) + section(3, b"\0") +
+             section(7, name("\x1b[31m") + b"\0\0") + section(10, body(b"\0")))
+# _initialize sets a global to 5, "get" returns it
+INITIALIZER = (HEADER + section(1, NO_VALUES, b"\x60\x00\x01\x7f") + section(3, b"\0", b"\x01") +
+               section(6, b"\x7f\x01\x41\x00\x0b") +
+               section(7, name("_initialize") + b"\0\0", name("get") + b"\0\x01") +
+               section(10, body(b"\x41\x05\x24\0"), body(b"\x23\0")))
+
+
+class Folder:
+    """A temporary folder with files in it."""
+
+    def __init__(self, **files):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = self.folder.name
+        for stem, data in files.items():
+            with open(self[stem], "wb") as file:
+                file.write(data)
+
+    def __getitem__(self, stem):
+        return os.path.join(self.path, stem + ".wasm")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.folder.cleanup()
+
+
+# --- what is tested ---------------------------------------------------------------------------
+
+
+def test_command_prints_and_ends_with_0():
+    run(guest("hello")).is_(0, "hello, world\n")
+    run("run", guest("hello")).is_(0, "hello, world\n")
+
+
+def test_guest_gets_its_words_and_only_the_environment_it_was_given():
+    done = run("--env", "A=1", "--env=B=x=y", guest("args"), "a b", "--env", "-v", "--",
+               env={"SECRET": "1"})
+    done.is_(0, "argv[0]=args.wasm\nargv[1]=a b\nargv[2]=--env\nargv[3]=-v\nargv[4]=--\n"
+                "env A=1\nenv B=x=y\n")
+
+
+def test_streams_are_the_guests():
+    run(guest("jsonfmt"), stdin=b'[1, {"a":null}]').is_(0, '[1,{"a":null}]\n')
+    run(guest("jsonfmt"), stdin=b"[1,]").is_(1).says("expected a value")
+    data = bytes(range(256)) * 1000
+    done = subprocess.run([PROGRAM, guest("cat")], input=data, stdout=subprocess.PIPE,
+                          timeout=TIMEOUT_S, check=True)
+    assert done.stdout == data
+
+
+def test_exit_code_of_the_guest_is_ours():
+    run(guest("exit"), "7").is_(7, "exiting with 7\n")
+    run(guest("exit"), "0").is_(0)
+    run(guest("exit"), "255").is_(255)
+
+
+def test_function_is_called_with_typed_arguments():
+    calc = guest("calc")
+    run("--reactor", calc, "add", "2", "40").is_(0, "42\n")
+    run(calc, "add", "-1", "4294967295").is_(0, "-2\n")  # without _start the option is implied
+    run(calc, "add64", "9223372036854775807", "1").is_(0, "-9223372036854775808\n")
+    run(calc, "addf32", "0.1", "0.2").is_(0, "0.3\n")
+    run(calc, "addf64", "0.1", "0.2").is_(0, "0.30000000000000004\n")
+    run(calc, "addf64", "-inf", "inf").is_(0)
+    run(calc, "fib", "15").is_(0, "610\n")
+
+
+def test_wrong_arguments_are_refused_before_anything_runs():
+    calc = guest("calc")
+    run(calc, "add", "1").is_(1, "").says(r"function add expects 2 argument\(s\), got 1")
+    run(calc, "add", "1", "2", "3").is_(1, "").says("got 3")
+    run(calc, "add", "1", "x").is_(1, "").says(
+        "invalid argument 'x' for parameter 2 of function add: expected i32")
+    run(calc, "add", "4294967296", "0").is_(1, "").says("parameter 1.*out of range for i32")
+    run(calc, "nope").is_(1, "").says('"nope" not found in the module export list')
+    run(calc, "memory").is_(1, "").says("not found")
+    run("--reactor", calc).is_(1, "").says("function name is required")
+
+
+def test_start_with_parameters_is_a_function():
+    with Folder(start=TYPED_START) as files:
+        run(files["start"], "4").is_(0, "40\n")
+        run(files["start"]).is_(1, "").says("expects 1 argument")
+
+
+def test_initialize_runs_first():
+    with Folder(module=INITIALIZER) as files:
+        run(files["module"], "get").is_(0, "5\n")
+        run(files["module"], "_initialize").is_(0, "")
+
+
+def test_trap_has_code_134_and_a_backtrace():
+    run(guest("calc"), "div", "1", "0").is_(134, "").says(
+        "trap: integer divide by zero", r"0: function \d+ <divide> at 0x[0-9a-f]+")
+    run(guest("trap"), "outer", "1").is_(134).says(
+        r"0: .*<inner>.*\n.*1: .*<middle>.*\n.*2: .*<outer>")
+    run(guest("trap"), "peek", "4294967295").is_(134).says("out of bounds memory access")
+    run(guest("trap"), "to_int", "nan").is_(134).says("invalid conversion to integer")
+    run(guest("trap"), "indirect", "1").is_(134)
+    run(guest("trap"), "recurse", "0").is_(134).says("call stack exhausted", "more")
+    run(guest("recurse")).is_(134).says("call stack exhausted")
+
+
+def test_names_of_the_module_cannot_reach_the_terminal_raw():
+    with Folder(rude=RUDE_NAME) as files:
+        done = run(files["rude"], "\x1b[31m").is_(134)
+        assert "\x1b" not in done.err, done.err
+        done.says(r"\\x1b\[31m")
+        done = run("parse", files["rude"]).is_(0)
+        assert "\x1b" not in done.out, done.out
+
+
+def test_time_limit_stops_the_guest():
+    for words in ((guest("loop"),), ("--reactor", guest("loop"), "spin"),
+                  ("--reactor", guest("loop"), "fill"), (guest("nap"),)):
+        start = time.monotonic()
+        run("--time-limit", "100", *words).is_(134).says("deadline exceeded",
+                                                         "stopped by --time-limit 100")
+        assert 0.09 < time.monotonic() - start < 5
+    run("--time-limit", "60000", guest("hello")).is_(0, "hello, world\n")
+    run("--time-limit", "0", guest("hello")).is_(0)
+
+
+def test_gas_limit_stops_the_guest():
+    run("--gas-limit", "100000", guest("loop")).is_(134).says("out of fuel",
+                                                              "stopped by --gas-limit 100000")
+    run("--gas-limit", "0", guest("calc"), "add", "1", "2").is_(134)
+    run("--gas-limit", "10000000000", guest("calc"), "add", "1", "2").is_(0, "3\n")
+
+
+def test_statistics_are_printed_when_asked_for():
+    done = run("--enable-all-statistics", guest("calc"), "fib", "10").is_(0, "55\n")
+    done.says("Total execution time: [0-9]+ ns", "instructions count: [0-9]+", "Gas costs: [0-9]+",
+              "Instructions per second")
+    counts = [int(re.search(r"Gas costs: (\d+)", run("--enable-gas-measuring", guest("calc"),
+                                                    "fib", n).is_(0).err).group(1))
+              for n in ("10", "10", "11")]
+    assert counts[0] == counts[1] < counts[2], counts
+    done = run("--enable-time-measuring", guest("calc"), "fib", "10").is_(0)
+    assert "Gas" not in done.err
+    assert run(guest("calc"), "fib", "10").err == ""
+
+
+def test_memory_page_limit_bounds_growth_and_start():
+    run("--memory-page-limit", "20", guest("hog")).is_(0, "20 pages\n")
+    run("--memory-page-limit", "1", guest("hog")).is_(1).says("pages|memory")
+
+
+def test_folders_are_seen_only_as_given():
+    with Folder() as files:
+        with open(os.path.join(files.path, "in.txt"), "w") as file:
+            file.write("text\n")
+        os.mkdir(os.path.join(files.path, "sub"))
+        run("--dir", "/box:" + files.path, guest("files"), "list", "/box").is_(
+            0, "in.txt\nsub/\n")
+        run("--dir", ":" + files.path, guest("files"), "upper", "/in.txt", "/out.txt").is_(0)
+        with open(os.path.join(files.path, "out.txt")) as file:
+            assert file.read() == "TEXT\n"
+        read_only = "/:%s:readonly" % files.path
+        run("--dir", read_only, guest("cat"), "/in.txt").is_(0, "text\n")
+        run("--dir", read_only, guest("files"), "copy", "/in.txt", "/new.txt").is_(1)
+        assert not os.path.exists(os.path.join(files.path, "new.txt"))
+        sub = "/:" + os.path.join(files.path, "sub")
+        run("--dir", sub, guest("cat"), "/../in.txt").is_(1)
+        run(guest("cat"), os.path.join(files.path, "in.txt")).is_(1)
+        run("--dir", "/:" + os.path.join(files.path, "missing"), guest("hello")).is_(1).says(
+            "missing")
+
+
+def test_modules_can_be_linked():
+    with Folder(library=LIBRARY, importer=IMPORTER) as files:
+        importer = files["importer"]
+        run("--module", "lib:" + files["library"], importer, "twice", "5").is_(0, "7\n")
+        run(importer, "twice", "5").is_(1).says("missing or incompatible import", "lib", "inc")
+        run("--module", "lib:" + files["nothing"], importer, "twice", "5").is_(1).says(
+            "nothing.wasm: .*cannot open")
+
+
+def test_failures_before_the_call_have_code_1():
+    with Folder(start=BAD_START, empty=b"", cut=HEADER + b"\x01", junk=b"not wasm at all",
+                invalid=INVALID) as files:
+        run(files["start"]).is_(1).says("unreachable")
+        run(files["empty"]).is_(1)
+        run(files["cut"]).is_(1).says("at 0x")
+        run(files["junk"]).is_(1).says("not a WebAssembly binary")
+        run(files["invalid"]).is_(1).says("does not validate", "i32", "i64")
+        run(files["nothing"]).is_(1).says("nothing.wasm: .*No such file")
+        run(files.path).is_(1).says("Is a directory")
+
+
+def test_validate_tells_good_from_bad():
+    with Folder(good=LIBRARY, bad=INVALID) as files:
+        run("validate", files["good"]).is_(0, files["good"] + ": valid\n")
+        done = run("validate", files["good"], files["bad"]).is_(1, files["good"] + ": valid\n")
+        done.says(r"bad.wasm: .*function 0.*at 0x1d")
+
+
+def test_features_can_be_switched_off():
+    with Folder(module=SIGN_EXTENDER) as files:
+        module = files["module"]
+        run(module, "extend", "255").is_(0, "-1\n")
+        run("--disable-sign-extension-operators", module, "extend", "255").is_(1).says("sign")
+        run("validate", "--wasm-1", module).is_(1)
+        run("validate", module, "--wasm-2").is_(0)
+
+
+def test_parse_lists_the_module():
+    with Folder(importer=IMPORTER) as files:
+        done = run("parse", files["importer"]).is_(0)
+        for part in ("Imports: 1", "func   lib.inc: (i32) -> (i32)", "Exports: 1",
+                     "func   twice: (i32) -> (i32)", "Sections: 5", "code [1]"):
+            assert part in done.out, "no %r in %s" % (part, done.out)
+    with Folder(module=SIGN_EXTENDER) as files:
+        assert "1.0: sign-extension\n" in run("parse", files["module"]).is_(0).out
+
+
+def test_command_line_is_strict():
+    for option in ("-v", "--version"):
+        assert re.fullmatch(r"wasmedge version \d+\.\d+\.\d+\n", run(option).is_(0).out)
+    assert "--memory-page-limit" in run("--help").is_(0).out
+    assert "--memory-page-limit" in run("run", "-h").is_(0).out
+    run("--bogus", guest("hello")).is_(1, "").says("--bogus")
+    run("--tier", "native", guest("hello")).is_(1, "").says("no native tier yet")
+    run("--tier", "interp", guest("hello")).is_(0)
+    run("--force-interpreter", guest("hello")).is_(0)
+    run("--env", "NOVALUE", guest("hello")).is_(1, "").says("NAME=VALUE")
+    run().is_(1, "")
+    run("parse").is_(1, "")
+    run("completion", "csh").is_(1).says("bash zsh fish")
+
+
+def test_lost_output_is_a_failure():
+    with open("/dev/full", "w") as full:
+        code = subprocess.run([PROGRAM, "parse", guest("calc")], stdout=full,
+                              stderr=subprocess.DEVNULL, timeout=TIMEOUT_S, check=False).returncode
+    assert code == 1, code
+
+
+def options_of_help():
+    found = set()
+    for words in (("--help",), ("validate", "--help"), ("parse", "--help"),
+                  ("completion", "--help")):
+        found |= set(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", run(*words).is_(0).out, re.MULTILINE))
+    return found
+
+
+def test_manual_page_has_exactly_the_options_and_verbs_of_the_table():
+    with open(os.path.join(SOURCE, "man", "wasmedge.1")) as file:
+        page = file.read()
+    described = set(re.findall(r"^\.It (?:Fl v , )?Fl Fl ([\w-]+)", page, re.MULTILINE))
+    described = {option.replace("\\-", "-") for option in described}
+    known = options_of_help()
+    assert known - described == set(), "not in the manual page: %s" % (known - described)
+    assert described - known == set(), "only in the manual page: %s" % (described - known)
+    verbs = set(re.findall(r"^  (\w+) ", run("--help").out, re.MULTILINE))
+    assert verbs, "no verbs in --help"
+    for verb in verbs:
+        assert re.search(r"^\.It Ic %s\b" % verb, page, re.MULTILINE), "no verb %s" % verb
+
+
+def test_completion_scripts_are_understood():
+    script = run("completion", "bash").is_(0).out
+    subprocess.run(["bash", "-n"], input=script.encode(), timeout=TIMEOUT_S, check=True)
+    for shell in ("zsh", "fish"):
+        assert "memory-page-limit" in run("completion", shell).is_(0).out
+
+
+def main():
+    tests = [(n, f) for n, f in sorted(globals().items()) if n.startswith("test_")]
+    if not os.path.exists(guest("hello")):
+        print("the guest programs are not built: no C compiler for WebAssembly")
+        print("0 passed, 0 failed, %d skipped" % len(tests))
+        return 77
+    failed = 0
+    for test_name, test in tests:
+        try:
+            test()
+        except Exception:  # whatever it is, the other tests go on
+            failed += 1
+            print("%s\n%s" % (test_name, traceback.format_exc()))
+    print("%d passed, %d failed, 0 skipped" % (len(tests) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
