@@ -443,27 +443,44 @@ cli_write_help(FILE *out, const struct cli_program *program, const struct cli_ve
 		fprintf(out, "\n%s VERB --help says more about one verb.\n", program->name);
 }
 
-/* Text for an mdoc line: no macro may start in it, and a hyphen or backslash stands for itself. */
+#define ROFF_WIDTH 78
+
+/* One word of an mdoc text line: no macro may start in it; hyphen and backslash are themselves. */
 static void
-write_roff(FILE *out, const char *text)
+write_roff_word(FILE *out, const char *word, int len)
 {
-	if (*text == '.' || *text == '\'')
+	if (*word == '.' || *word == '\'')
 		fputs("\\&", out);
-	for (; *text != '\0'; text++) {
-		if (*text == '\\')
+	for (int i = 0; i < len; i++) {
+		if (word[i] == '\\')
 			fputs("\\e", out);
-		else if (*text == '-')
+		else if (word[i] == '-')
 			fputs("\\-", out);
 		else
-			fputc(*text, out);
+			fputc(word[i], out);
 	}
 }
 
+/* A text of the table as text lines; the table has sentences without their beginning and end. */
 static void
 write_roff_sentence(FILE *out, const char *text)
 {
-	fputc(toupper((unsigned char)text[0]), out);
-	write_roff(out, text + 1);
+	int at = 1;
+
+	fputc(toupper((unsigned char)*text++), out);
+	while (*text != '\0') {
+		int len = (int)strcspn(text, " ");
+
+		write_roff_word(out, text, len);
+		at += len;
+		text += len;
+		if (*text != ' ')
+			break;
+		text++;
+		bool fits = at + 1 + (int)strcspn(text, " ") < ROFF_WIDTH;
+		fputc(fits ? ' ' : '\n', out);
+		at = fits ? at + 1 : 0;
+	}
 	fputs(".\n", out);
 }
 

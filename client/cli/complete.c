@@ -178,15 +178,16 @@ static const char bash_body[] =
     "\tlocal kind=$1 cur=$2 word\n"
     "\tshift 2\n"
     "\tcase $kind in\n"
-    "\t@file) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
-    "\t@folder) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"); return ;;\n"
+    "\t@file) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
+    "\t@folder) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"); return ;;\n"
     "\tesac\n"
     "\twhile IFS= read -r word; do\n"
     "\t\t[[ -n $word && $word == \"$cur\"* ]] && COMPREPLY+=(\"$(printf %q \"$word\")\")\n"
     "\tdone < <(\n"
     "\t\tcase $kind in\n"
     "\t\t@*) ~ __complete \"${kind#@}\" \"$@\" 2>/dev/null ;;\n"
-    "\t\t*) printf '%s\\n' $kind ;;\n"
+    "\t\t*) # shellcheck disable=SC2086 # words of our own, one line each\n"
+    "\t\t\tprintf '%s\\n' $kind ;;\n"
     "\t\tesac\n"
     "\t)\n"
     "}\n"
@@ -380,7 +381,7 @@ write_value_options(FILE *out, const struct cli_program *program, const char *ga
 	}
 }
 
-static const char zsh_head[] =
+static const char zsh_ask[] =
     "# Offers what the program knows, each line as it is: compadd evaluates nothing.\n"
     "_~_ask() {\n"
     "\tlocal -a found\n"
@@ -388,7 +389,9 @@ static const char zsh_head[] =
     "\tcompadd -a found\n"
     "}\n"
     "\n"
-    "_~() {\n"
+    "_~() {\n";
+
+static const char zsh_verb[] =
     "\tlocal verb='' next word waiting='' curcontext=$curcontext\n"
     "\tlocal -a line common\n"
     "\tlocal -A opt_args\n"
@@ -411,6 +414,17 @@ static const char zsh_head[] =
     "\tdone\n"
     "\n";
 
+/* The file is loaded as the function's body the first time, or sourced. */
+static const char zsh_end[] =
+    "\tesac\n"
+    "}\n"
+    "\n"
+    "if [[ ${funcstack[1]-} == _~ ]]; then\n"
+    "\t_~ \"$@\"\n"
+    "else\n"
+    "\tcompdef _~ ~\n"
+    "fi\n";
+
 static void
 write_zsh_group_name(FILE *out, const struct cli_program *program, const char *first, size_t len)
 {
@@ -423,17 +437,18 @@ write_zsh(FILE *out, const struct cli_program *program)
 {
 	fprintf(out,
 	        "#compdef %s\n"
-	        "# zsh completion for %s; written by the program from its table of verbs\n\n"
-	        "local takes_value='",
+	        "# zsh completion for %s; written by the program from its table of verbs\n\n",
 	        program->name, program->name);
+	write_template(out, zsh_ask, program->name);
+	fputs("\tlocal takes_value='", out);
 	write_value_options(out, program, " ");
-	fputs("'\nlocal -a verbs=(", out);
+	fputs("'\n\tlocal -a verbs=(", out);
 	for_each_group(out, program, write_zsh_group_name);
 	for (size_t i = 0; i < program->verb_count; i++)
 		if (is_shown(&program->verbs[i]) && program->verbs[i].name[0] != '\0')
 			fprintf(out, " '%s'", program->verbs[i].name);
-	fputs(")\n\n", out);
-	write_template(out, zsh_head, program->name);
+	fputs(")\n", out);
+	write_template(out, zsh_verb, program->name);
 	fputs("\tcommon=( \\\n\t\t'(- *)'{-h,--help}'[show help]'", out);
 	write_zsh_options(out, program, program->options);
 	fputs(")\n\tcase $verb in\n", out);
@@ -446,7 +461,7 @@ write_zsh(FILE *out, const struct cli_program *program)
 	for (size_t i = 0; i < program->verb_count; i++)
 		if (is_shown(&program->verbs[i]))
 			write_zsh_verb(out, program, &program->verbs[i]);
-	fprintf(out, "\tesac\n}\n\n_%s \"$@\"\n", program->name);
+	write_template(out, zsh_end, program->name);
 }
 
 /* ---- fish ---- */

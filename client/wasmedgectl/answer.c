@@ -260,12 +260,6 @@ create_below(int root, const char *path)
 	return file;
 }
 
-static bool
-write_bytes(void *context, const char *bytes, size_t len)
-{
-	return fwrite(bytes, 1, len, context) == len;
-}
-
 /* A path on the same server and nothing else. */
 static bool
 href_is_safe(const char *href)
@@ -282,7 +276,7 @@ collect_file(struct ctl *ctl, const json_t *file, int folder)
 	const char *path = ctl_text(file, "path"), *href = ctl_text(file, "href");
 	struct http_request request = { .path = href,
 		                            .accept = "application/octet-stream",
-		                            .sink = write_bytes };
+		                            .sink = http_sink_file };
 	struct http_response response = { 0 };
 
 	if (!href_is_safe(href))

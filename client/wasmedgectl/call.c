@@ -1,5 +1,4 @@
 /* call.c - the verbs that call functions and run commands. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -177,6 +176,25 @@ done:
 	return code;
 }
 
+/* The writer would replace what is not UTF-8 in a word of the command line, and nobody would know. */
+static int
+check_utf8(struct ctl *ctl, const char *text)
+{
+	if (!rpc_utf8_valid(text, strlen(text)))
+		return ctl_fail(ctl, EXIT_CODE_USAGE, "%s is not UTF-8, which JSON has to be", text);
+	return 0;
+}
+
+static int
+write_word(struct ctl *ctl, struct rpc_writer *w, const char *text)
+{
+	int code = check_utf8(ctl, text);
+
+	if (code == 0)
+		rpc_write_text(w, text);
+	return code;
+}
+
 /* --- invoke --- */
 
 /*
@@ -198,10 +216,8 @@ write_argument(struct ctl *ctl, struct rpc_writer *w, const char *text)
 			                error.text);
 		json_decref(json);
 		rpc_write_raw(w, text, strlen(text));
-	} else if (rpc_utf8_valid(text, strlen(text))) {
-		rpc_write_text(w, text);
 	} else {
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "argument %s is not UTF-8", text);
+		return write_word(ctl, w, text);
 	}
 	return 0;
 }
@@ -215,7 +231,8 @@ verb_invoke(void *context, const struct cli_args *args)
 
 	rpc_writer_init(&w);
 	rpc_write_object_begin(&w);
-	rpc_member_text(&w, "function", args->words[1]);
+	rpc_write_key(&w, "function");
+	code = write_word(ctl, &w, args->words[1]);
 	rpc_write_key(&w, "args");
 	rpc_write_array_begin(&w);
 	for (size_t i = 2; i < args->word_count && code == 0; i++)
@@ -240,22 +257,25 @@ write_env(struct ctl *ctl, const struct cli_args *args, struct rpc_writer *w)
 {
 	size_t position = 0;
 	const char *text;
+	int code = 0;
 
 	rpc_write_key(w, "env");
 	rpc_write_object_begin(w);
-	while ((text = cli_next(args, "env", &position)) != NULL) {
+	while (code == 0 && (text = cli_next(args, "env", &position)) != NULL) {
 		const char *equals = strchr(text, '=');
+		char *name = NULL;
 
 		if (equals == NULL || equals == text)
 			return ctl_fail(ctl, EXIT_CODE_USAGE, "--env: expected NAME=VALUE, found %s", text);
-		char *name = strndup(text, (size_t)(equals - text));
-		if (name == NULL)
-			return ctl_fail(ctl, EXIT_CODE_FAILED, "out of memory");
-		rpc_member_text(w, name, equals + 1);
+		code = check_utf8(ctl, text);
+		if (code == 0)
+			code = ctl_format(ctl, &name, "%.*s", (int)(equals - text), text);
+		if (code == 0)
+			rpc_member_text(w, name, equals + 1);
 		free(name);
 	}
 	rpc_write_object_end(w);
-	return 0;
+	return code;
 }
 
 /* Bytes as "text" or "base64", inside an object that is open. */
@@ -301,7 +321,9 @@ write_file(struct ctl *ctl, struct rpc_writer *w, const char *option)
 	if (equals == NULL || option[0] != '/' || equals[1] == '\0')
 		return ctl_fail(ctl, EXIT_CODE_USAGE,
 		                "--file: expected /PATH/OF/THE/GUEST=FILE-HERE, found %s", option);
-	int code = ctl_read_file(ctl, equals + 1, INPUT_BYTES_MAX, &bytes, &len);
+	int code = check_utf8(ctl, option);
+	if (code == 0)
+		code = ctl_read_file(ctl, equals + 1, INPUT_BYTES_MAX, &bytes, &len);
 	if (code == 0)
 		code = ctl_format(ctl, &guest, "%.*s", (int)(equals - option), option);
 	if (code == 0) {
@@ -330,40 +352,44 @@ write_files(struct ctl *ctl, const struct cli_args *args, struct rpc_writer *w)
 	return code;
 }
 
-static void
-write_collect(const struct cli_args *args, struct rpc_writer *w)
+static int
+write_collect(struct ctl *ctl, const struct cli_args *args, struct rpc_writer *w)
 {
 	size_t position = 0;
 	const char *pattern;
+	int code = 0;
 
 	rpc_write_key(w, "collect");
 	rpc_write_array_begin(w);
-	while ((pattern = cli_next(args, "collect", &position)) != NULL)
-		rpc_write_text(w, pattern);
+	while (code == 0 && (pattern = cli_next(args, "collect", &position)) != NULL)
+		code = write_word(ctl, w, pattern);
 	rpc_write_array_end(w);
+	return code;
 }
 
 static int
 run_json(struct ctl *ctl, const struct cli_args *args)
 {
 	struct rpc_writer w;
+	int code = 0;
 
 	rpc_writer_init(&w);
 	rpc_write_object_begin(&w);
 	rpc_write_key(&w, "args");
 	rpc_write_array_begin(&w);
-	for (size_t i = 1; i < args->word_count; i++)
-		rpc_write_text(&w, args->words[i]);
+	for (size_t i = 1; i < args->word_count && code == 0; i++)
+		code = write_word(ctl, &w, args->words[i]);
 	rpc_write_array_end(&w);
-	int code = write_env(ctl, args, &w);
+	if (code == 0)
+		code = write_env(ctl, args, &w);
 	if (code == 0)
 		code = write_stdin(ctl, args, &w);
 	if (code == 0)
 		code = write_files(ctl, args, &w);
 	if (code == 0)
 		code = write_limits(ctl, args, &w);
-	if (cli_has(args, "collect"))
-		write_collect(args, &w);
+	if (code == 0 && cli_has(args, "collect"))
+		code = write_collect(ctl, args, &w);
 	rpc_write_object_end(&w);
 	if (code == 0)
 		code = post_json(ctl, args, "run", &w, cli_value(args, "out"));
@@ -401,24 +427,6 @@ raw_path(struct ctl *ctl, const struct cli_args *args, char **out)
 	return code;
 }
 
-/* Where the bytes of a raw run come from: a file as it is read, or nowhere. */
-static int
-raw_body(struct ctl *ctl, const struct cli_args *args, struct http_request *request)
-{
-	const char *name = cli_value(args, "stdin");
-	struct stat st;
-
-	request->content_type = "application/octet-stream";
-	if (name == NULL)
-		return 0;
-	request->body_file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rbe");
-	if (request->body_file == NULL || fstat(fileno(request->body_file), &st) != 0)
-		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
-	request->chunked = !S_ISREG(st.st_mode) || ftello(request->body_file) != 0;
-	request->body_len = request->chunked ? 0 : (size_t)st.st_size;
-	return 0;
-}
-
 static bool
 write_out(void *context, const char *bytes, size_t len)
 {
@@ -446,6 +454,7 @@ run_raw(struct ctl *ctl, const struct cli_args *args)
 {
 	struct http_request request = { .method = "POST",
 		                            .accept = "application/octet-stream",
+		                            .content_type = "application/octet-stream",
 		                            .sink = write_out,
 		                            .sink_context = ctl->out };
 	struct http_response response = { 0 };
@@ -455,8 +464,8 @@ run_raw(struct ctl *ctl, const struct cli_args *args)
 		return ctl_fail(ctl, EXIT_CODE_USAGE,
 		                "--raw carries standard input and output only: no --file, --collect, --async");
 	int code = raw_path(ctl, args, &path);
-	if (code == 0)
-		code = raw_body(ctl, args, &request);
+	if (code == 0 && cli_has(args, "stdin"))
+		code = ctl_open_body(ctl, cli_value(args, "stdin"), request.content_type, &request);
 	request.path = path;
 	if (code == 0)
 		code = ctl_request(ctl, &request, &response);
@@ -465,8 +474,7 @@ run_raw(struct ctl *ctl, const struct cli_args *args)
 	if (code == 0)
 		code = show_raw(ctl, &response);
 	http_response_clear(&response);
-	if (request.body_file != NULL && request.body_file != stdin)
-		fclose(request.body_file);
+	ctl_close_body(&request);
 	free(path);
 	return code;
 }

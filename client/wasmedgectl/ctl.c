@@ -326,6 +326,32 @@ ctl_read_file(struct ctl *ctl, const char *name, size_t bytes_max, char **out, s
 }
 
 int
+ctl_open_body(struct ctl *ctl, const char *name, const char *content_type,
+              struct http_request *request)
+{
+	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rbe");
+	struct stat st;
+
+	request->content_type = content_type;
+	request->body_file = file;
+	if (file == NULL || fstat(fileno(file), &st) != 0)
+		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s is a folder; expected a file", name);
+	/* A pipe has no size, and somebody may have read from a redirected file already. */
+	request->chunked = !S_ISREG(st.st_mode) || lseek(fileno(file), 0, SEEK_CUR) != 0;
+	request->body_len = request->chunked ? 0 : (size_t)st.st_size;
+	return 0;
+}
+
+void
+ctl_close_body(const struct http_request *request)
+{
+	if (request->body_file != NULL && request->body_file != stdin)
+		fclose(request->body_file);
+}
+
+int
 ctl_connect(struct ctl *ctl)
 {
 	char message[HTTP_MESSAGE_BYTES];
@@ -353,8 +379,8 @@ ctl_connect(struct ctl *ctl)
 	return 0;
 }
 
-int
-ctl_no_reply(struct ctl *ctl, enum http_result result, const struct http_response *response)
+static int
+no_reply(struct ctl *ctl, enum http_result result, const struct http_response *response)
 {
 	switch (result) {
 	case HTTP_UNREACHABLE:
@@ -376,23 +402,6 @@ ctl_no_reply(struct ctl *ctl, enum http_result result, const struct http_respons
 		break;
 	}
 	return 0;
-}
-
-int
-ctl_request(struct ctl *ctl, const struct http_request *request, struct http_response *out_response)
-{
-	struct http_request timed = *request;
-	int code = ctl_connect(ctl);
-
-	*out_response = (struct http_response){ 0 };
-	if (code != 0)
-		return code;
-	if (timed.timeout_ms == 0)
-		timed.timeout_ms = ctl->timeout_ms;
-	code = ctl_no_reply(ctl, http_perform(ctl->http, &timed, out_response), out_response);
-	if (code == 0 && out_response->status >= 400)
-		code = ctl_refused(ctl, out_response);
-	return code;
 }
 
 /* What to do about a problem, by its code. */
@@ -434,6 +443,9 @@ say_places(struct ctl *ctl, const json_t *problem)
 			output_text(ctl->err, parameter, strlen(parameter));
 			fputs(": ", ctl->err);
 		}
+		if (json_is_integer(json_object_get(place, "line")))
+			fprintf(ctl->err, "line %" PRIu64 ", column %" PRIu64 ": ", ctl_uint(place, "line"),
+			        ctl_uint(place, "column"));
 		if (json_is_integer(json_object_get(place, "function")))
 			fprintf(ctl->err, "function %" PRIu64 ": ", ctl_uint(place, "function"));
 		if (json_is_integer(json_object_get(place, "offset")))
@@ -455,8 +467,8 @@ say_hint(struct ctl *ctl, const struct http_response *response, const char *slug
 			ctl_note(ctl, "%s", hints[i].hint);
 }
 
-int
-ctl_refused(struct ctl *ctl, const struct http_response *response)
+static int
+refused(struct ctl *ctl, const struct http_response *response)
 {
 	json_t *problem = NULL;
 	char slug[64];
@@ -480,6 +492,28 @@ ctl_refused(struct ctl *ctl, const struct http_response *response)
 		ctl_note(ctl, "the daemon's log knows it as %s", ctl_text(problem, "request_id"));
 	json_decref(problem);
 	return exit_code_of_status(response->status, slug);
+}
+
+int
+ctl_check(struct ctl *ctl, enum http_result result, const struct http_response *response)
+{
+	int code = no_reply(ctl, result, response);
+
+	return code == 0 && response->status >= 400 ? refused(ctl, response) : code;
+}
+
+int
+ctl_request(struct ctl *ctl, const struct http_request *request, struct http_response *out_response)
+{
+	struct http_request timed = *request;
+	int code = ctl_connect(ctl);
+
+	*out_response = (struct http_response){ 0 };
+	if (code != 0)
+		return code;
+	if (timed.timeout_ms == 0)
+		timed.timeout_ms = ctl->timeout_ms;
+	return ctl_check(ctl, http_perform(ctl->http, &timed, out_response), out_response);
 }
 
 int

@@ -64,11 +64,8 @@ int ctl_connect(struct ctl *ctl);
 int ctl_request(struct ctl *ctl, const struct http_request *request,
                 struct http_response *out_response);
 
-/* Report that there is no reply, and return the exit code; 0 for HTTP_OK and HTTP_STOPPED. */
-int ctl_no_reply(struct ctl *ctl, enum http_result result, const struct http_response *response);
-
-/* Report a reply of status 400 or more, and return the exit code for it. */
-int ctl_refused(struct ctl *ctl, const struct http_response *response);
+/* The second half of ctl_request, for who performs the request himself. */
+int ctl_check(struct ctl *ctl, enum http_result result, const struct http_response *response);
 
 /*
  * The tree of a reply's JSON, which the caller frees with json_decref(). Guests' output may have
@@ -143,3 +140,8 @@ const char *ctl_short_digest(const char *digest, char buf[static 24]);
  * the caller frees.
  */
 int ctl_read_file(struct ctl *ctl, const char *name, size_t bytes_max, char **out, size_t *out_len);
+
+/* Let a request's body be a file ("-": standard input), sent as it is read. */
+int ctl_open_body(struct ctl *ctl, const char *name, const char *content_type,
+                  struct http_request *request);
+void ctl_close_body(const struct http_request *request);

@@ -129,6 +129,12 @@ http_free(struct http *http)
 	curl_global_cleanup();
 }
 
+bool
+http_sink_file(void *context, const char *bytes, size_t len)
+{
+	return fwrite(bytes, 1, len, context) == len;
+}
+
 static bool
 append_body(struct transfer *t, const char *bytes, size_t len)
 {

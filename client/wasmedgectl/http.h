@@ -49,6 +49,8 @@ enum http_result {
 
 /* Takes bytes of a body; false to stop. */
 typedef bool http_sink(void *context, const char *bytes, size_t len);
+/* A sink that writes to the FILE its context is. */
+bool http_sink_file(void *context, const char *bytes, size_t len);
 /* Bytes of the request's body sent so far, of total (0 when unknown). */
 typedef void http_progress(void *context, uint64_t sent, uint64_t total);
 

@@ -59,7 +59,7 @@ list_job(void *context, const json_t *item)
 	output_table_add(&list->table, ctl_short_digest(ctl_text(item, "module"), shortened));
 	output_table_add(&list->table, ctl_text(item, "function"));
 	output_table_add(&list->table, ctl_text(item, "owner"));
-	output_table_add(&list->table, output_age(ctl_text(item, "created"), list->now_s, text));
+	output_table_add(&list->table, output_age(ctl_text(item, "created_at"), list->now_s, text));
 }
 
 static void
@@ -110,6 +110,9 @@ show_activity(struct ctl *ctl)
 
 		for (size_t i = 0; i < json_array_size(items); i++)
 			list_job(&list, json_array_get(items, i));
+		if (ctl->format == CTL_TABLE)
+			fprintf(ctl->out, "%" PRIu64 " running, %" PRIu64 " queued, %" PRIu64 " workers\n",
+			        ctl_uint(json, "running"), ctl_uint(json, "queued"), ctl_uint(json, "workers"));
 		code = ctl_table(ctl, &list.table);
 	}
 	output_table_clear(&list.table);
@@ -150,32 +153,34 @@ verb_top(void *context, const struct cli_args *args)
 /* --- one job --- */
 
 static void
-print_line(FILE *out, const char *title, const char *text)
-{
-	if (text[0] == '\0')
-		return;
-	fprintf(out, "%-10s", title);
-	output_text(out, text, strlen(text));
-	fputc('\n', out);
-}
-
-static void
 print_job(FILE *out, const json_t *job)
 {
-	static const char *const members[] = { "id",       "state",   "kind",    "module", "function",
-		                                   "owner",    "created", "started", "done" };
+	static const struct {
+		const char *title;
+		const char *name;
+	} members[] = {
+		{ "id", "id" },
+		{ "state", "state" },
+		{ "kind", "kind" },
+		{ "module", "module" },
+		{ "function", "function" },
+		{ "owner", "owner" },
+		{ "asked", "created_at" },
+		{ "started", "started_at" },
+		{ "ended", "done_at" },
+	};
 	const json_t *result = json_object_get(job, "result");
 	const json_t *usage = json_object_get(result, "usage");
 	char text[OUTPUT_SHORT_MAX];
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		print_line(out, members[i], ctl_text(job, members[i]));
+		output_field(out, members[i].title, ctl_text(job, members[i].name));
 	if (json_is_integer(json_object_get(result, "exit_code")))
 		fprintf(out, "%-10s%" JSON_INTEGER_FORMAT "\n", "exit code",
 		        json_integer_value(json_object_get(result, "exit_code")));
-	print_line(out, "trap", ctl_text(json_object_get(result, "trap"), "message"));
+	output_field(out, "trap", ctl_text(json_object_get(result, "trap"), "message"));
 	if (json_is_integer(json_object_get(usage, "wall_us")))
-		print_line(out, "took", output_duration(ctl_uint(usage, "wall_us"), text));
+		output_field(out, "took", output_duration(ctl_uint(usage, "wall_us"), text));
 }
 
 static int
@@ -189,7 +194,7 @@ show_job_reply(struct ctl *ctl, const struct http_response *response)
 	if (code != 0)
 		return code;
 	if (ctl->format == CTL_PLAIN_NAME)
-		print_line(ctl->out, "", ctl_text(json, "state"));
+		output_field(ctl->out, "", ctl_text(json, "state"));
 	else
 		print_job(ctl->out, json);
 	json_decref(json);
@@ -286,10 +291,8 @@ follow_once(struct follower *f, const char *path, bool *out_broke)
 	*out_broke = result == HTTP_BROKEN || (result == HTTP_OK && response.status < 400);
 	if (code == 0 && f->status != SSE_OK && f->status != SSE_STOPPED)
 		code = ctl_fail(f->ctl, EXIT_CODE_FAILED, "an event of the job is too large");
-	else if (code == 0 && result == HTTP_OK && response.status >= 400)
-		code = ctl_refused(f->ctl, &response);
 	else if (code == 0 && !*out_broke)
-		code = ctl_no_reply(f->ctl, result, &response);
+		code = ctl_check(f->ctl, result, &response);
 	sse_clear(&f->sse);
 	http_response_clear(&response);
 	return code;

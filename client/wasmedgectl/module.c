@@ -1,10 +1,8 @@
 /* module.c - the verbs that upload, list, show, fetch, check and delete modules. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "client/wasmedgectl/ctl.h"
@@ -48,38 +46,12 @@ draw_bar(void *context, uint64_t sent, uint64_t total)
 	fflush(bar->out);
 }
 
+
 static void
-end_bar(struct bar *bar)
+end_bar(const struct bar *bar)
 {
 	if (bar->drawn != 0)
 		fputs("\r\x1b[K", bar->out);
-}
-
-/* The body of a request from a file, "-" from standard input; *out is to be closed if not stdin. */
-static int
-open_body(struct ctl *ctl, const char *name, struct http_request *request, FILE **out)
-{
-	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rbe");
-	struct stat st;
-
-	if (file == NULL || fstat(fileno(file), &st) != 0) {
-		int code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
-		if (file != NULL && file != stdin)
-			fclose(file);
-		return code;
-	}
-	if (S_ISDIR(st.st_mode)) {
-		if (file != stdin)
-			fclose(file);
-		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s is a folder, not a module", name);
-	}
-	/* A pipe has no size, and somebody may have read from a redirected file already. */
-	request->chunked = !S_ISREG(st.st_mode) || lseek(fileno(file), 0, SEEK_CUR) != 0;
-	request->body_len = request->chunked ? 0 : (size_t)st.st_size;
-	request->body_file = file;
-	request->content_type = WASM_TYPE;
-	*out = file;
-	return 0;
 }
 
 static int
@@ -125,14 +97,13 @@ verb_module_push(void *context, const struct cli_args *args)
 	struct http_request request = { .method = "POST", .accept = "application/json" };
 	struct http_response response = { 0 };
 	struct bar bar = { .name = args->words[0] };
-	FILE *file = NULL;
 	char *path = NULL;
 
 	if (cli_has(args, "new") && !cli_has(args, "tag"))
 		return ctl_fail(ctl, EXIT_CODE_USAGE, "--new says something about a tag: give --tag, too");
 	int code = push_path(ctl, args, &path);
 	if (code == 0)
-		code = open_body(ctl, args->words[0], &request, &file);
+		code = ctl_open_body(ctl, args->words[0], WASM_TYPE, &request);
 	if (code != 0)
 		goto done;
 	request.path = path;
@@ -142,17 +113,19 @@ verb_module_push(void *context, const struct cli_args *args)
 		bar.out = ctl->err;
 	request.progress = draw_bar;
 	request.progress_context = &bar;
+	request.timeout_ms = ctl->timeout_ms;
 	code = ctl_connect(ctl);
 	if (code == 0) {
-		code = ctl_request(ctl, &request, &response);
-		end_bar(&bar);
+		enum http_result result = http_perform(ctl->http, &request, &response);
+
+		end_bar(&bar); /* before anything else is said */
+		code = ctl_check(ctl, result, &response);
 	}
 	if (code == 0)
 		code = show_pushed(ctl, &response);
 done:
 	http_response_clear(&response);
-	if (file != NULL && file != stdin)
-		fclose(file);
+	ctl_close_body(&request);
 	free(path);
 	return code;
 }
@@ -172,12 +145,12 @@ show_verdict(struct ctl *ctl, const char *name, const struct http_response *resp
 		fputs("valid\n", ctl->out);
 	} else {
 		const char *detail = ctl_text(json, "detail");
-		json_t *errors = json_object_get(json, "errors");
-		const json_t *place = json_array_get(errors, 0);
 
 		ctl_note(ctl, "%s: %s (%s)", name, detail, ctl_text(json, "code"));
-		if (json_is_integer(json_object_get(place, "offset")))
-			ctl_note(ctl, "at offset 0x%" PRIx64 " of the file", ctl_uint(place, "offset"));
+		if (json_is_integer(json_object_get(json, "function")))
+			fprintf(ctl->err, "  in function %" PRIu64 "\n", ctl_uint(json, "function"));
+		if (json_is_integer(json_object_get(json, "offset")))
+			fprintf(ctl->err, "  at offset 0x%" PRIx64 "\n", ctl_uint(json, "offset"));
 	}
 	json_decref(json);
 	return code != 0 || valid ? code : EXIT_CODE_FAILED;
@@ -191,16 +164,14 @@ verb_validate(void *context, const struct cli_args *args)
 		                            .path = "/v1/validate",
 		                            .accept = "application/json" };
 	struct http_response response = { 0 };
-	FILE *file = NULL;
-	int code = open_body(ctl, args->words[0], &request, &file);
+	int code = ctl_open_body(ctl, args->words[0], WASM_TYPE, &request);
 
 	if (code == 0)
 		code = ctl_request(ctl, &request, &response);
 	if (code == 0)
 		code = show_verdict(ctl, args->words[0], &response);
 	http_response_clear(&response);
-	if (file != NULL && file != stdin)
-		fclose(file);
+	ctl_close_body(&request);
 	return code;
 }
 
@@ -249,7 +220,7 @@ list_module(void *context, const json_t *item)
 	}
 	output_table_add(&list->table, ctl_short_digest(digest, shortened));
 	output_table_add(&list->table, output_size(ctl_uint(item, "size"), text));
-	output_table_add(&list->table, output_age(ctl_text(item, "created"), list->now_s, text));
+	output_table_add(&list->table, output_age(ctl_text(item, "created_at"), list->now_s, text));
 	add_tags(&list->table, json_object_get(item, "tags"));
 }
 
@@ -308,12 +279,53 @@ print_types(FILE *out, const json_t *types)
 	fputc(')', out);
 }
 
+/* "1 to 16", "1 or more"; i64 addresses and sharing behind it */
+static void
+print_bounds(FILE *out, const json_t *item)
+{
+	const char *address = ctl_text(item, "address");
+
+	fprintf(out, "%" PRIu64, ctl_uint(item, "min"));
+	if (json_is_integer(json_object_get(item, "max")))
+		fprintf(out, " to %" PRIu64, ctl_uint(item, "max"));
+	else
+		fputs(" or more", out);
+	if (address[0] != '\0') {
+		fputs(", ", out);
+		output_text(out, address, strlen(address));
+	}
+	if (json_is_true(json_object_get(item, "shared")))
+		fputs(", shared", out);
+}
+
+/* "(i32 i32) -> (i32)", "1 or more funcref", "mutable i32" */
+static void
+print_extern_type(FILE *out, const json_t *item)
+{
+	const char *type = ctl_text(item, "type");
+
+	if (json_is_array(json_object_get(item, "params")))
+		print_types(out, json_object_get(item, "params"));
+	if (json_is_array(json_object_get(item, "results"))) {
+		fputs(" -> ", out);
+		print_types(out, json_object_get(item, "results"));
+	}
+	if (json_is_integer(json_object_get(item, "min")))
+		print_bounds(out, item);
+	if (json_is_true(json_object_get(item, "mutable")))
+		fputs("mutable", out);
+	if (type[0] != '\0') {
+		fputc(' ', out);
+		output_text(out, type, strlen(type));
+	}
+}
+
 /* "  func    add (i32 i32) -> (i32)" */
 static void
 print_extern(FILE *out, const json_t *item)
 {
 	const char *module = ctl_text(item, "module"), *name = ctl_text(item, "name");
-	const char *kind = ctl_text(item, "kind"), *type = ctl_text(item, "type");
+	const char *kind = ctl_text(item, "kind");
 
 	fputs("  ", out);
 	output_text(out, kind, strlen(kind));
@@ -324,13 +336,7 @@ print_extern(FILE *out, const json_t *item)
 	}
 	output_text(out, name, strlen(name));
 	fputc(' ', out);
-	if (json_is_array(json_object_get(item, "params"))) {
-		print_types(out, json_object_get(item, "params"));
-		fputs(" -> ", out);
-		print_types(out, json_object_get(item, "results"));
-	} else {
-		output_text(out, type, strlen(type));
-	}
+	print_extern_type(out, item);
 	fputc('\n', out);
 }
 
@@ -361,23 +367,13 @@ print_words(FILE *out, const char *title, const json_t *words)
 }
 
 static void
-print_line(FILE *out, const char *title, const char *text)
-{
-	if (text[0] == '\0')
-		return;
-	fprintf(out, "%-10s", title);
-	output_text(out, text, strlen(text));
-	fputc('\n', out);
-}
-
-static void
 print_module(FILE *out, const json_t *module)
 {
 	char text[OUTPUT_SHORT_MAX];
 
-	print_line(out, "digest", ctl_text(module, "digest"));
-	print_line(out, "size", output_size(ctl_uint(module, "size"), text));
-	print_line(out, "stored", ctl_text(module, "created"));
+	output_field(out, "digest", ctl_text(module, "digest"));
+	output_field(out, "size", output_size(ctl_uint(module, "size"), text));
+	output_field(out, "stored", ctl_text(module, "created_at"));
 	print_words(out, "tags", json_object_get(module, "tags"));
 	print_words(out, "features", json_object_get(module, "features"));
 	print_words(out, "ignored", json_object_get(module, "ignored_sections"));
@@ -399,19 +395,13 @@ verb_module_inspect(void *context, const struct cli_args *args)
 	if (code == 0 && ctl_wants_document(ctl))
 		code = ctl_document(ctl, &response);
 	else if (code == 0 && ctl->format == CTL_PLAIN_NAME)
-		print_line(ctl->out, "", ctl_text(json, "digest"));
+		output_field(ctl->out, "", ctl_text(json, "digest"));
 	else if (code == 0)
 		print_module(ctl->out, json);
 	json_decref(json);
 	http_response_clear(&response);
 	free(path);
 	return code;
-}
-
-static bool
-write_bytes(void *context, const char *bytes, size_t len)
-{
-	return fwrite(bytes, 1, len, context) == len;
 }
 
 /* Bytes go to FILE.part, which becomes FILE when they are all there. */
@@ -450,7 +440,7 @@ int
 verb_module_get(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
-	struct http_request request = { .accept = WASM_TYPE, .sink = write_bytes };
+	struct http_request request = { .accept = WASM_TYPE, .sink = http_sink_file };
 	struct http_response response = { 0 };
 	const char *name = cli_value(args, "out");
 	char *path = NULL;

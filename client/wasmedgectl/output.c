@@ -109,6 +109,16 @@ output_text_copy(char *buf, size_t size, const char *text)
 	free(safe);
 }
 
+void
+output_field(FILE *out, const char *title, const char *text)
+{
+	if (text[0] == '\0')
+		return;
+	fprintf(out, "%-10s", title);
+	output_text(out, text, strlen(text));
+	fputc('\n', out);
+}
+
 size_t
 output_columns(const char *text, size_t len)
 {

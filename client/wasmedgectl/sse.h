@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 /* A longer line, or longer data of one event, is an error: memory stays bounded. */
-#define SSE_BYTES_MAX ((size_t)4 << 20)
+#define SSE_BYTES_MAX ((size_t)64 << 20)
 #define SSE_NAME_MAX 64
 
 struct sse_event {

@@ -148,7 +148,7 @@ list_tag(void *context, const json_t *item)
 	output_table_add_format(&list->table, "%s/%s:%s", ctl_text(item, "ns"), ctl_text(item, "name"),
 	                        ctl_text(item, "tag"));
 	output_table_add(&list->table, ctl_short_digest(ctl_text(item, "digest"), shortened));
-	output_table_add(&list->table, output_age(ctl_text(item, "updated"), list->now_s, text));
+	output_table_add(&list->table, output_age(ctl_text(item, "updated_at"), list->now_s, text));
 	output_table_add(&list->table, ctl_text(item, "updated_by"));
 }
 
