@@ -1,0 +1,543 @@
+/*
+ * daemon.c - putting the parts together, and taking them apart again.
+ */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <jansson.h>
+#include "daemon/api.h"
+#include "daemon/invocations.h"
+#include "daemon/listen.h"
+#include "daemon/log.h"
+#include "daemon/metrics.h"
+#include "daemon/programs.h"
+#include "daemon/server.h"
+#include "vm/vm.h"
+
+#define HELPERS 2
+#define HELPERS_QUEUE 256
+#define WORKER_SPIN_US 20
+#define DRAIN_LOOK_MS 20
+#define DRAIN_GRACE_MS 3000   /* cancelled guests have this long to end */
+#define WRITER_SILENT_US 10000000
+
+/* --- parts -------------------------------------------------------------------------------- */
+
+static bool
+complain(const char *what, const char *reason)
+{
+	log_error(what, LOG_STR("reason", reason));
+	return false;
+}
+
+static bool
+start_engine(struct daemon *daemon, struct vm_linker **out_linker)
+{
+	struct vm_engine_config config;
+	struct vm_error err;
+
+	vm_engine_config_init(&config);
+	config.limits.module_bytes_max = daemon->config->limits_module_bytes;
+	config.stop_signal = daemon->stop_signal;
+	if (vm_engine_new(&config, &daemon->engine, &err) != VM_OK ||
+	    vm_linker_new(daemon->engine, out_linker, &err) != VM_OK)
+		return complain("cannot start the engine", err.message);
+	if (vm_wasi_define(*out_linker, &err) == VM_OK)
+		return true;
+	vm_linker_free(*out_linker);
+	return complain("cannot define WASI", err.message);
+}
+
+/* On the store's writer thread. */
+static void
+on_health(void *arg, enum store_health health, const char *reason)
+{
+	(void)arg;
+	if (health == STORE_HEALTHY)
+		log_notice("the store takes changes again");
+	else
+		log_warning("the store takes no changes", LOG_STR("reason", reason));
+}
+
+static bool
+start_store(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	struct store_options options = {
+		.directory = config->store_directory,
+		.free_space_floor_bytes = config->store_free_space_floor,
+		.module_bytes_max = config->limits_module_bytes,
+		.readers = (unsigned)config->store_readers,
+		.queue_length = (unsigned)config->store_queue_length,
+		.check = config->store_check,
+		.health_fn = on_health,
+	};
+	struct store_error err;
+
+	if (store_open(&options, &daemon->store, &err) == STORE_OK)
+		return true;
+	return complain("cannot open the store", err.message);
+}
+
+static bool
+load_auth(const struct config *config, struct auth_table **out_tokens,
+          struct auth_peers **out_peers)
+{
+	struct auth_error err;
+
+	if (!auth_table_load(config->auth_tokens_file, out_tokens, &err))
+		return complain("cannot read the tokens", err.message);
+	if (auth_peers_new(&config->auth_unix_users, &config->auth_unix_groups, out_peers, &err))
+		return true;
+	auth_table_free(*out_tokens);
+	return complain("cannot tell who may use the Unix socket", err.message);
+}
+
+static bool
+start_auth(struct daemon *daemon)
+{
+	if (!load_auth(daemon->config, &daemon->tokens, &daemon->peers))
+		return false;
+	daemon->limiter = auth_limiter_new(daemon->config->auth_failures_per_minute);
+	daemon->anonymous = auth_anonymous();
+	return daemon->limiter != NULL && daemon->anonymous != NULL ? true
+	                                                            : complain("cannot start", "no memory");
+}
+
+static unsigned
+worker_count(const struct config *config)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (config->workers_count > 0)
+		return (unsigned)config->workers_count;
+	return processors < 1 ? 1 : (unsigned)processors;
+}
+
+static bool
+start_pools(struct daemon *daemon)
+{
+	struct pool_config workers = {
+		.name = "worker",
+		.thread_count = worker_count(daemon->config),
+		.queue_max = (size_t)daemon->config->limits_queue_length,
+		.spin_us = WORKER_SPIN_US,
+		.signal_kept = daemon->stop_signal,
+	};
+	struct pool_config helpers = {
+		.name = "helper",
+		.thread_count = HELPERS,
+		.queue_max = HELPERS_QUEUE,
+	};
+
+	daemon->workers = pool_new(&workers);
+	daemon->helpers = daemon->workers == NULL ? NULL : pool_new(&helpers);
+	return daemon->helpers != NULL ? true
+	                               : complain("cannot start the workers", strerror(errno));
+}
+
+static bool
+start_server(struct daemon *daemon, struct server_app *app)
+{
+	struct server_options options = {
+		.loop = daemon->loop,
+		.config = daemon->config,
+		.app = app,
+	};
+
+	*app = api_server_app;
+	app->env = daemon;
+	daemon->server = server_new(&options);
+	return daemon->server != NULL ? true : complain("cannot start", "no memory");
+}
+
+/* --- listening ---------------------------------------------------------------------------- */
+
+static bool
+serve(struct daemon *daemon, int fd, bool is_unix, const char *where)
+{
+	if (!server_listen(daemon->server, fd, is_unix))
+		return complain("cannot serve", strerror(errno));
+	log_info("listening", LOG_STR("at", where));
+	return true;
+}
+
+static bool
+serve_unix(struct daemon *daemon)
+{
+	const char *path = daemon->config->listen_unix;
+	char message[LISTEN_MESSAGE_MAX];
+	int fd = listen_unix(path, (mode_t)daemon->config->listen_unix_mode, message);
+
+	if (fd < 0)
+		return complain("cannot listen", message);
+	daemon->unix_path = strdup(path);
+	return serve(daemon, fd, true, path);
+}
+
+static bool
+serve_tcp(struct daemon *daemon)
+{
+	const char *address = daemon->config->listen_tcp;
+	char message[LISTEN_MESSAGE_MAX];
+	int fd = listen_tcp(address, message);
+
+	if (fd < 0)
+		return complain("cannot listen", message);
+	if (daemon->config->auth_tcp == CONFIG_auth_tcp_NONE)
+		log_warning("anyone who can connect to the TCP address may do anything",
+		            LOG_STR("at", address));
+	else if (auth_table_count(daemon->tokens) == 0)
+		log_warning("no token is known, so nobody can use the TCP address; make one with "
+		            "wasmedged --new-token",
+		            LOG_STR("at", address));
+	return serve(daemon, fd, false, address);
+}
+
+/* Sockets of the service manager take the place of those that the settings name. */
+static bool
+serve_all(struct daemon *daemon)
+{
+	struct notify_listener given[NOTIFY_LISTEN_MAX];
+	char message[LISTEN_MESSAGE_MAX];
+	bool has_unix = false;
+	bool has_tcp = false;
+	bool is_unix;
+
+	int count = notify_listeners(given, message, sizeof message);
+	if (count < 0)
+		return complain("cannot use the sockets of the service manager", message);
+	for (int i = 0; i < count; i++) {
+		if (!listen_adopt(given[i].fd, &is_unix))
+			return complain("cannot use a socket of the service manager",
+			                strerror(errno));
+		has_unix |= is_unix;
+		has_tcp |= !is_unix;
+		if (!serve(daemon, given[i].fd, is_unix, given[i].name))
+			return false;
+	}
+	if (!has_unix && daemon->config->listen_unix[0] != '\0' && !serve_unix(daemon))
+		return false;
+	if (!has_tcp && daemon->config->listen_tcp[0] != '\0' && !serve_tcp(daemon))
+		return false;
+	if (has_unix || has_tcp || daemon->config->listen_unix[0] != '\0' ||
+	    daemon->config->listen_tcp[0] != '\0')
+		return true;
+	return complain("nowhere to listen", "set listen.unix or listen.tcp");
+}
+
+/* --- draining ----------------------------------------------------------------------------- */
+
+/*
+ * Looked at until nothing is left to do. When the time is up, what runs is cancelled; guests end
+ * within milliseconds then, but nobody waits for one forever.
+ */
+static void
+look_at_drain(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+	uint64_t time_ms = uv_now(daemon->loop) - daemon->drain_began_ms;
+	uint64_t limit_ms = daemon->is_hurried ? 0 : daemon->config->limits_drain_timeout;
+
+	if (server_request_count(daemon->server) == 0 &&
+	    invocations_active_count(daemon->invocations) == 0) {
+		uv_stop(daemon->loop);
+		return;
+	}
+	if (time_ms < limit_ms) {
+		if (time_ms % 1000 < DRAIN_LOOK_MS)
+			notify_extend_timeout(&daemon->notify, 5000000);
+		return;
+	}
+	invocations_cancel_all(daemon->invocations);
+	if (time_ms > limit_ms + DRAIN_GRACE_MS)
+		uv_stop(daemon->loop);
+}
+
+static void
+drain(struct daemon *daemon)
+{
+	if (daemon->phase == DAEMON_DRAINING) {
+		/* Asked twice: somebody is in a hurry. */
+		daemon->is_hurried = true;
+		daemon->drain_began_ms = uv_now(daemon->loop);
+		return;
+	}
+	daemon->phase = DAEMON_DRAINING;
+	daemon->drain_began_ms = uv_now(daemon->loop);
+	log_notice("draining", LOG_UINT("requests", server_request_count(daemon->server)),
+	           LOG_UINT("invocations", invocations_active_count(daemon->invocations)));
+	notify_stopping(&daemon->notify, "draining");
+	server_quiesce(daemon->server);
+	uv_timer_start(&daemon->drain_timer, look_at_drain, 0, DRAIN_LOOK_MS);
+}
+
+/* --- reloading ---------------------------------------------------------------------------- */
+
+static void
+set_log(const struct config *config)
+{
+	static const enum log_level levels[] = { LEVEL_ERROR, LEVEL_WARNING, LEVEL_NOTICE,
+		                                 LEVEL_INFO, LEVEL_DEBUG };
+	unsigned level = config->log_level - CONFIG_log_level_ERROR;
+
+	log_configure(levels[level], config->log_format == CONFIG_log_format_JSON
+	                                 ? LOG_FORMAT_JSON
+	                                 : LOG_FORMAT_LOGFMT);
+}
+
+static void
+take_settings(struct daemon *daemon, struct config *config, struct auth_table *tokens,
+              struct auth_peers *peers)
+{
+	config_unref(daemon->config);
+	auth_table_free(daemon->tokens);
+	auth_peers_free(daemon->peers);
+	daemon->config = config;
+	daemon->tokens = tokens;
+	daemon->peers = peers;
+	server_set_config(daemon->server, config);
+	store_set_free_space_floor(daemon->store, config->store_free_space_floor);
+	auth_limiter_set_rate(daemon->limiter, config->auth_failures_per_minute);
+	set_log(config);
+	programs_trim(daemon->programs);
+}
+
+static void
+log_pending(const bool pending[CONFIG_KEY_COUNT])
+{
+	for (int i = 0; i < CONFIG_KEY_COUNT; i++) {
+		const struct config_row *row = config_row((enum config_key)i);
+		if (pending[i])
+			log_notice("a changed setting takes effect at the next start",
+			           LOG_STR("section", row->section), LOG_STR("key", row->key));
+	}
+}
+
+/* All or nothing: with any fault everything stays as it was. */
+static void
+reload(struct daemon *daemon)
+{
+	bool pending[CONFIG_KEY_COUNT] = { false };
+	struct config_error err;
+	struct config *config;
+	struct auth_table *tokens;
+	struct auth_peers *peers;
+
+	notify_reloading(&daemon->notify);
+	if (!config_reload(daemon->config, daemon->sources, &config, pending, &err)) {
+		log_error("the settings are as before", LOG_STR("reason", err.message));
+	} else if (!load_auth(config, &tokens, &peers)) {
+		config_unref(config);
+	} else {
+		take_settings(daemon, config, tokens, peers);
+		log_pending(pending);
+		log_notice("settings reloaded");
+	}
+	notify_ready(&daemon->notify, "serving");
+}
+
+/* --- signals and the watchdog ------------------------------------------------------------- */
+
+static void
+on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *daemon = handle->data;
+
+	if (number != SIGHUP)
+		drain(daemon);
+	else if (daemon->phase == DAEMON_SERVING)
+		reload(daemon);
+}
+
+static void
+start_signals(struct daemon *daemon)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		uv_signal_init(daemon->loop, &daemon->signals[i]);
+		daemon->signals[i].data = daemon;
+		uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+	}
+}
+
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The loop answers by being here; the writer by having been seen. */
+static void
+feed_watchdog(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+
+	if (store_writer_seen_us(daemon->store) + WRITER_SILENT_US > now_us())
+		notify_watchdog(&daemon->notify);
+}
+
+static void
+start_timers(struct daemon *daemon)
+{
+	uint64_t period_ms = daemon->notify.watchdog_us / 2000;
+
+	uv_timer_init(daemon->loop, &daemon->drain_timer);
+	uv_timer_init(daemon->loop, &daemon->watchdog_timer);
+	daemon->drain_timer.data = daemon->watchdog_timer.data = daemon;
+	if (period_ms > 0)
+		uv_timer_start(&daemon->watchdog_timer, feed_watchdog, 0, period_ms);
+}
+
+/* --- from start to end -------------------------------------------------------------------- */
+
+static bool
+start_metrics(void)
+{
+	/* One more than there are routes: for requests that have none. */
+	static const char *names[RPC_ROUTE_COUNT + 1];
+
+	for (int i = 0; i < RPC_ROUTE_COUNT; i++)
+		names[i] = rpc_route((enum rpc_route_id)i)->name;
+	names[RPC_ROUTE_COUNT] = "NONE";
+	return metrics_init(names, RPC_ROUTE_COUNT + 1, vm_version())
+	           ? true
+	           : complain("cannot start", "no memory");
+}
+
+static bool
+start_registries(struct daemon *daemon, struct vm_linker *linker)
+{
+	daemon->programs = programs_new(daemon, linker);
+	if (daemon->programs == NULL)
+		vm_linker_free(linker);
+	daemon->invocations = invocations_new(daemon);
+	return daemon->programs != NULL && daemon->invocations != NULL
+	           ? true
+	           : complain("cannot start", "no memory");
+}
+
+static bool
+start(struct daemon *daemon, struct server_app *app)
+{
+	struct vm_linker *linker;
+
+	if (getrandom(daemon->cursor_key, sizeof daemon->cursor_key, 0) !=
+	    (ssize_t)sizeof daemon->cursor_key)
+		return complain("cannot start", "the system has no random numbers");
+	if (mailbox_init(&daemon->mailbox, daemon->loop) != 0)
+		return complain("cannot start", "no event descriptor");
+	start_timers(daemon);
+	start_signals(daemon);
+	return start_metrics() && start_engine(daemon, &linker) &&
+	       start_registries(daemon, linker) && start_auth(daemon) && start_store(daemon) &&
+	       start_pools(daemon) && start_server(daemon, app) && serve_all(daemon);
+}
+
+static void
+close_handles(struct daemon *daemon)
+{
+	for (size_t i = 0; i < sizeof daemon->signals / sizeof daemon->signals[0]; i++)
+		if (daemon->signals[i].data != NULL)
+			uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+	if (daemon->drain_timer.data != NULL) {
+		uv_close((uv_handle_t *)&daemon->drain_timer, NULL);
+		uv_close((uv_handle_t *)&daemon->watchdog_timer, NULL);
+	}
+	if (daemon->mailbox.async.data != NULL)
+		mailbox_close(&daemon->mailbox);
+}
+
+/*
+ * Take everything apart, in an order in which nobody talks to who is gone: guests first, then
+ * the store, which folds its log into the database; its last answers are letters.
+ */
+static void
+stop(struct daemon *daemon)
+{
+	pool_free(daemon->workers);
+	store_close(daemon->store);
+	pool_free(daemon->helpers);
+	server_close(daemon->server);
+	close_handles(daemon);
+	invocations_free(daemon->invocations);
+	programs_free(daemon->programs);
+	uv_run(daemon->loop, UV_RUN_DEFAULT); /* until all handles are closed */
+	vm_engine_unref(daemon->engine);
+	auth_table_free(daemon->tokens);
+	auth_peers_free(daemon->peers);
+	auth_limiter_free(daemon->limiter);
+	auth_principal_unref(daemon->anonymous);
+	metrics_free();
+}
+
+static void
+remove_socket(struct daemon *daemon)
+{
+	if (daemon->unix_path != NULL)
+		unlink(daemon->unix_path);
+	free(daemon->unix_path);
+}
+
+/* The main thread has all signals of libuv's; SIGPIPE is of no use to a server. */
+static void
+set_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_IGN };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGPIPE, &action, NULL);
+}
+
+int
+daemon_run(struct config *config, const struct config_sources *sources,
+           const struct notify *notify)
+{
+	struct daemon daemon = {
+		.loop = uv_default_loop(),
+		.config = config_ref(config),
+		.sources = sources,
+		.notify = *notify,
+		.stop_signal = SIGRTMIN + 5,
+	};
+	struct server_app app;
+
+	set_signals();
+	set_log(config);
+	json_object_seed(0);
+	bool has_started = start(&daemon, &app);
+	if (has_started) {
+		daemon.phase = DAEMON_SERVING;
+		notify_ready(&daemon.notify, "serving");
+		log_notice("ready", LOG_STR("version", vm_version()));
+		uv_run(daemon.loop, UV_RUN_DEFAULT);
+		remove_socket(&daemon);
+		if (server_request_count(daemon.server) > 0 ||
+		    invocations_active_count(daemon.invocations) > 0) {
+			/* Something does not let go. The store is what matters. */
+			log_warning("stopped with requests unanswered");
+			store_close(daemon.store);
+			_exit(EXIT_SUCCESS);
+		}
+	} else {
+		remove_socket(&daemon);
+	}
+	stop(&daemon);
+	log_notice("stopped");
+	config_unref(daemon.config);
+	notify_close(&daemon.notify);
+	uv_loop_close(daemon.loop);
+	return has_started ? EXIT_SUCCESS : EXIT_FAILURE;
+}

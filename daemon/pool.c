@@ -1,0 +1,265 @@
+#include "daemon/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Enough for the deepest C calls of validation and host functions; guests have their own. */
+#define THREAD_STACK_BYTES ((size_t)2 * 1024 * 1024)
+
+struct pool {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct job *oldest; /* waiting jobs, guarded by lock */
+	struct job *newest;
+	atomic_size_t waiting_count; /* changed under lock, looked at without */
+	size_t queue_max;
+	unsigned sleeping_count;     /* threads in pthread_cond_wait */
+	unsigned spinning_count;     /* threads that will look again by themselves */
+	unsigned busy_count;
+	bool is_ending;
+	unsigned spin_us;
+	unsigned thread_count; /* that run */
+	pthread_t *threads;
+};
+
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void
+relax(void)
+{
+#if defined __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
+/* --- the list, under the lock ------------------------------------------------------------- */
+
+static void
+list_append(struct pool *pool, struct job *job)
+{
+	job->prev = pool->newest;
+	job->next = NULL;
+	if (pool->newest != NULL)
+		pool->newest->next = job;
+	else
+		pool->oldest = job;
+	pool->newest = job;
+	job->is_waiting = true;
+	atomic_fetch_add_explicit(&pool->waiting_count, 1, memory_order_relaxed);
+}
+
+static void
+list_remove(struct pool *pool, struct job *job)
+{
+	if (job->prev != NULL)
+		job->prev->next = job->next;
+	else
+		pool->oldest = job->next;
+	if (job->next != NULL)
+		job->next->prev = job->prev;
+	else
+		pool->newest = job->prev;
+	job->is_waiting = false;
+	atomic_fetch_sub_explicit(&pool->waiting_count, 1, memory_order_relaxed);
+}
+
+/* --- threads ------------------------------------------------------------------------------ */
+
+/*
+ * Look for work for a little while without the lock: under load the next job comes sooner than a
+ * sleep and a wake-up take.
+ */
+static void
+spin(struct pool *pool)
+{
+	pool->spinning_count++;
+	pthread_mutex_unlock(&pool->lock);
+	uint64_t end_us = now_us() + pool->spin_us;
+	do {
+		for (int i = 0; i < 64; i++) {
+			if (atomic_load_explicit(&pool->waiting_count, memory_order_relaxed) > 0)
+				goto done;
+			relax();
+		}
+	} while (now_us() < end_us);
+done:
+	pthread_mutex_lock(&pool->lock);
+	pool->spinning_count--;
+}
+
+/* Wait for a job; NULL when the pool ends and nothing is left. Called and returns under lock. */
+static struct job *
+next_job(struct pool *pool)
+{
+	if (pool->oldest == NULL && pool->spin_us > 0 && !pool->is_ending)
+		spin(pool);
+	while (pool->oldest == NULL) {
+		if (pool->is_ending)
+			return NULL;
+		pool->sleeping_count++;
+		pthread_cond_wait(&pool->wake, &pool->lock);
+		pool->sleeping_count--;
+	}
+	struct job *job = pool->oldest;
+	list_remove(pool, job);
+	return job;
+}
+
+static void *
+work(void *arg)
+{
+	struct pool *pool = arg;
+	struct job *job;
+
+	pthread_mutex_lock(&pool->lock);
+	while ((job = next_job(pool)) != NULL) {
+		pool->busy_count++;
+		pthread_mutex_unlock(&pool->lock);
+		job->run(job);
+		pthread_mutex_lock(&pool->lock);
+		pool->busy_count--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+/* All but the faults, which belong to the thread that makes them, and the one that is kept. */
+static void
+worker_signals(sigset_t *out, int signal_kept)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
+
+	sigfillset(out);
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		sigdelset(out, faults[i]);
+	if (signal_kept != 0)
+		sigdelset(out, signal_kept);
+}
+
+static int
+start_threads(struct pool *pool, const struct pool_config *config)
+{
+	pthread_attr_t attr;
+	sigset_t blocked;
+	sigset_t before;
+	char name[16];
+	int error = pthread_attr_init(&attr);
+
+	if (error != 0)
+		return error;
+	pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+	worker_signals(&blocked, config->signal_kept);
+	pthread_sigmask(SIG_SETMASK, &blocked, &before); /* new threads inherit it */
+	while (pool->thread_count < config->thread_count) {
+		pthread_t *thread = &pool->threads[pool->thread_count];
+		error = pthread_create(thread, &attr, work, pool);
+		if (error != 0)
+			break;
+		snprintf(name, sizeof name, "%.10s-%u", config->name, pool->thread_count % 1000);
+		pthread_setname_np(*thread, name);
+		pool->thread_count++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return error;
+}
+
+struct pool *
+pool_new(const struct pool_config *config)
+{
+	struct pool *pool = calloc(1, sizeof *pool);
+
+	if (pool == NULL)
+		return NULL;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->wake, NULL);
+	pool->queue_max = config->queue_max;
+	pool->spin_us = config->spin_us;
+	pool->threads = calloc(config->thread_count, sizeof *pool->threads);
+	int error = pool->threads == NULL ? ENOMEM : start_threads(pool, config);
+	if (error == 0)
+		return pool;
+	pool_free(pool);
+	errno = error;
+	return NULL;
+}
+
+void
+pool_free(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->is_ending = true;
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+	for (unsigned i = 0; i < pool->thread_count; i++)
+		pthread_join(pool->threads[i], NULL);
+	pthread_cond_destroy(&pool->wake);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool->threads);
+	free(pool);
+}
+
+/* --- jobs --------------------------------------------------------------------------------- */
+
+bool
+pool_submit(struct pool *pool, struct job *job, void (*run)(struct job *job))
+{
+	pthread_mutex_lock(&pool->lock);
+	size_t waiting = atomic_load_explicit(&pool->waiting_count, memory_order_relaxed);
+	bool has_room = waiting < pool->queue_max;
+	bool wake = false;
+	if (has_room) {
+		job->run = run;
+		list_append(pool, job);
+		/* A spinning thread finds the job by itself; each takes one. */
+		wake = pool->sleeping_count > 0 && waiting + 1 > pool->spinning_count;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (wake)
+		pthread_cond_signal(&pool->wake);
+	return has_room;
+}
+
+bool
+pool_remove(struct pool *pool, struct job *job)
+{
+	pthread_mutex_lock(&pool->lock);
+	bool was_waiting = job->is_waiting;
+	if (was_waiting)
+		list_remove(pool, job);
+	pthread_mutex_unlock(&pool->lock);
+	return was_waiting;
+}
+
+void
+pool_get_figures(struct pool *pool, struct pool_figures *out)
+{
+	pthread_mutex_lock(&pool->lock);
+	*out = (struct pool_figures){
+		.thread_count = pool->thread_count,
+		.busy_count = pool->busy_count,
+		.waiting_count = pool->waiting_count,
+		.queue_max = pool->queue_max,
+	};
+	pthread_mutex_unlock(&pool->lock);
+}
+
+size_t
+pool_waiting(const struct pool *pool)
+{
+	return atomic_load_explicit(&pool->waiting_count, memory_order_relaxed);
+}
