@@ -1,11 +1,15 @@
 /*
  * config.h - the settings of config.def, read from files, the environment and the command line.
  *
- * The file is strict: sections, `key = value` lines, `#` comments, values with units. What is
- * unknown, doubled, out of range or contradicts another setting is refused, naming file, line and
- * column. Later sources win over earlier ones:
+ * The file is strict: [section] and `key = value` lines, comments from a `#` at the start of a
+ * line or after a blank, values with units, "quotes" (with \" and \\) around a value that has such
+ * a `#` or blanks at its ends. What is unknown, doubled, out of range or contradicts another
+ * setting is refused, naming file, line and column. Later sources win over earlier ones:
  *
  *	built-in < main file < conf.d/X.conf beside it, by name < WASMEDGED_SECTION_KEY < --set
+ *
+ * Variables that start with WASMEDGED_ and the name of a section must name a setting; others,
+ * such as the client's, are left alone.
  *
  * A configuration is immutable once loaded and shared by reference, so a worker may keep the one
  * it started with while a reload replaces it.
@@ -78,6 +82,10 @@ struct config_error {
 /* False, with *err filled, when any source has any fault; see the top of this file. */
 VM_MUST_CHECK bool config_load(const struct config_sources *sources, struct config **out_config,
                                struct config_error *err);
+
+/* The same from one file's text in memory; name stands for the file in messages and origins. */
+VM_MUST_CHECK bool config_load_text(const char *name, const char *text, size_t size_bytes,
+                                    struct config **out_config, struct config_error *err);
 
 /*
  * Load again. All or nothing: on any fault *out_config is untouched. The new configuration keeps
