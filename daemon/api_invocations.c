@@ -215,10 +215,10 @@ activity(struct request *request)
 {
 	struct daemon *daemon = api_daemon(request);
 	const struct invocation *first = invocations_active(daemon->invocations);
-	struct pool_figures pool;
+	struct jobpool_figures pool;
 	struct rpc_writer w;
 
-	pool_get_figures(daemon->workers, &pool);
+	jobpool_get_figures(daemon->workers, &pool);
 	api_writer_init(request, &w);
 	rpc_write_object_begin(&w);
 	rpc_write_key(&w, "items");

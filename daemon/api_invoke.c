@@ -88,7 +88,7 @@ parse_elsewhere(struct invocation *inv)
 		parse->len = r->body_len;
 		parse->body = request_take_body(r);
 		if (parse->body != NULL &&
-		    pool_submit(inv->daemon->helpers, &parse->job, run_parse))
+		    jobpool_submit(inv->daemon->helpers, &parse->job, run_parse))
 			return;
 		free(parse->body);
 		free(parse);

@@ -257,7 +257,7 @@ parse_elsewhere(struct invocation *inv)
 
 	if (parse != NULL) {
 		parse->invocation = inv;
-		if (pool_submit(inv->daemon->helpers, &parse->job, run_parse))
+		if (jobpool_submit(inv->daemon->helpers, &parse->job, run_parse))
 			return;
 		free(parse);
 	}

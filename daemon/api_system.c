@@ -33,10 +33,10 @@ enum { CHECK_PHASE, CHECK_STORE, CHECK_QUEUE, CHECK_COUNT };
 static void
 look(struct daemon *daemon, struct check checks[CHECK_COUNT])
 {
-	struct pool_figures pool;
+	struct jobpool_figures pool;
 	char reason[128];
 
-	pool_get_figures(daemon->workers, &pool);
+	jobpool_get_figures(daemon->workers, &pool);
 	checks[CHECK_PHASE] = (struct check){ .name = "phase",
 	                                      .is_ok = daemon->phase == DAEMON_SERVING };
 	if (!checks[CHECK_PHASE].is_ok)
@@ -97,9 +97,9 @@ readyz(struct request *request)
 static void
 collect_pool(const struct daemon *daemon)
 {
-	struct pool_figures pool;
+	struct jobpool_figures pool;
 
-	pool_get_figures(daemon->workers, &pool);
+	jobpool_get_figures(daemon->workers, &pool);
 	metric_set(METRIC_QUEUE_DEPTH, 0, 0, (int64_t)pool.waiting_count);
 	metric_set(METRIC_WORKERS, METRIC_worker_BUSY, 0, pool.busy_count);
 	metric_set(METRIC_WORKERS, METRIC_worker_IDLE, 0, pool.thread_count - pool.busy_count);

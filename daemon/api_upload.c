@@ -451,7 +451,7 @@ run_examine(struct job *job)
 static void
 submit(struct upload *upload)
 {
-	if (!pool_submit(api_daemon(upload->request)->helpers, &upload->job, run_examine))
+	if (!jobpool_submit(api_daemon(upload->request)->helpers, &upload->job, run_examine))
 		request_fail(upload->request, RPC_QUEUE_FULL,
 		             "too many modules wait to be validated");
 }

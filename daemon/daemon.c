@@ -125,21 +125,21 @@ worker_count(const struct config *config)
 static bool
 start_pools(struct daemon *daemon)
 {
-	struct pool_config workers = {
+	struct jobpool_config workers = {
 		.name = "worker",
 		.thread_count = worker_count(daemon->config),
 		.queue_max = (size_t)daemon->config->limits_queue_length,
 		.spin_us = WORKER_SPIN_US,
 		.signal_kept = daemon->stop_signal,
 	};
-	struct pool_config helpers = {
+	struct jobpool_config helpers = {
 		.name = "helper",
 		.thread_count = HELPERS,
 		.queue_max = HELPERS_QUEUE,
 	};
 
-	daemon->workers = pool_new(&workers);
-	daemon->helpers = daemon->workers == NULL ? NULL : pool_new(&helpers);
+	daemon->workers = jobpool_new(&workers);
+	daemon->helpers = daemon->workers == NULL ? NULL : jobpool_new(&helpers);
 	return daemon->helpers != NULL ? true
 	                               : complain("cannot start the workers", strerror(errno));
 }
@@ -467,9 +467,9 @@ close_handles(struct daemon *daemon)
 static void
 stop(struct daemon *daemon)
 {
-	pool_free(daemon->workers);
+	jobpool_free(daemon->workers);
 	store_close(daemon->store);
-	pool_free(daemon->helpers);
+	jobpool_free(daemon->helpers);
 	server_close(daemon->server);
 	close_handles(daemon);
 	invocations_free(daemon->invocations);

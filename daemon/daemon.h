@@ -14,7 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/mailbox.h"
 #include "daemon/notify.h"
-#include "daemon/pool.h"
+#include "daemon/jobpool.h"
 #include "daemon/store.h"
 #include "vm/engine.h"
 
@@ -34,8 +34,8 @@ struct daemon {
 	struct vm_engine *engine;
 	struct store *store;
 	struct server *server;
-	struct pool *workers; /* guests run here, nothing else */
-	struct pool *helpers; /* decoding, validation, big JSON bodies */
+	struct jobpool *workers; /* guests run here, nothing else */
+	struct jobpool *helpers; /* decoding, validation, big JSON bodies */
 	struct programs *programs;
 	struct invocations *invocations;
 	struct auth_table *tokens;

@@ -1,7 +1,7 @@
 /*
  * invocation.h - one call of a guest: what is to be done, and how it went.
  *
- * Made and ended on the loop's thread. In between a worker runs it; from pool_submit until its
+ * Made and ended on the loop's thread. In between a worker runs it; from jobpool_submit until its
  * letter is opened all of it is the worker's, except what stands under its lock.
  *
  * Owns:    everything it points to, except the request that waits for it

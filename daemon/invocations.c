@@ -563,7 +563,7 @@ invocation_cancel_now(struct invocation *invocation)
 		return;
 	invocation->is_cancelled = true;
 	invocation_stop(invocation, VM_TRAP_CANCELLED);
-	if (!pool_remove(invocation->daemon->workers, &invocation->job))
+	if (!jobpool_remove(invocation->daemon->workers, &invocation->job))
 		return; /* it runs, and ends in a moment */
 	invocation->outcome = RPC_CANCELLED;
 	invocation->done_us = unix_us();
@@ -668,10 +668,10 @@ fail(struct invocation *inv, const struct rpc_problem *problem)
 static void
 fail_full(struct invocation *inv)
 {
-	struct pool_figures pool;
+	struct jobpool_figures pool;
 	struct reply reply;
 
-	pool_get_figures(inv->daemon->workers, &pool);
+	jobpool_get_figures(inv->daemon->workers, &pool);
 	metric_add(METRIC_QUEUE_REJECTED, 0, 0, 1);
 	reply_fail(&reply, inv->request->id, RPC_QUEUE_FULL,
 	           "%zu invocations wait already, the most that limits.queue_length allows",
@@ -786,7 +786,7 @@ enqueue(struct invocation *inv)
 {
 	activate(inv->daemon->invocations, inv);
 	inv->queued_at = now_us();
-	if (pool_submit(inv->daemon->workers, &inv->job, run_job))
+	if (jobpool_submit(inv->daemon->workers, &inv->job, run_job))
 		return true;
 	deactivate(inv->daemon->invocations, inv);
 	return false;
@@ -832,9 +832,9 @@ static void
 enqueue_async(struct invocation *inv)
 {
 	struct invocations *all = inv->daemon->invocations;
-	struct pool_figures pool;
+	struct jobpool_figures pool;
 
-	pool_get_figures(inv->daemon->workers, &pool);
+	jobpool_get_figures(inv->daemon->workers, &pool);
 	if (all->async_count >= inv->daemon->config->limits_async_length ||
 	    pool.waiting_count >= pool.queue_max) {
 		fail_full(inv);

@@ -347,7 +347,7 @@ on_read(void *arg, struct store_reply *reply)
 		errmap_store(reply->error.status, reply->error.message, RPC_MODULE_NOT_FOUND,
 		             &load->problem);
 		post_load(load);
-	} else if (!pool_submit(load->programs->daemon->helpers, &load->job, decode)) {
+	} else if (!jobpool_submit(load->programs->daemon->helpers, &load->job, decode)) {
 		rpc_problem_set(&load->problem, RPC_QUEUE_FULL,
 		                "too many modules wait to be loaded");
 		post_load(load);

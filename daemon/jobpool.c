@@ -1,4 +1,4 @@
-#include "daemon/pool.h"
+#include "daemon/jobpool.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 /* Enough for the deepest C calls of validation and host functions; guests have their own. */
 #define THREAD_STACK_BYTES ((size_t)2 * 1024 * 1024)
 
-struct pool {
+struct jobpool {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct job *oldest; /* waiting jobs, guarded by lock */
@@ -47,7 +47,7 @@ relax(void)
 /* --- the list, under the lock ------------------------------------------------------------- */
 
 static void
-list_append(struct pool *pool, struct job *job)
+list_append(struct jobpool *pool, struct job *job)
 {
 	job->prev = pool->newest;
 	job->next = NULL;
@@ -61,7 +61,7 @@ list_append(struct pool *pool, struct job *job)
 }
 
 static void
-list_remove(struct pool *pool, struct job *job)
+list_remove(struct jobpool *pool, struct job *job)
 {
 	if (job->prev != NULL)
 		job->prev->next = job->next;
@@ -82,7 +82,7 @@ list_remove(struct pool *pool, struct job *job)
  * sleep and a wake-up take.
  */
 static void
-spin(struct pool *pool)
+spin(struct jobpool *pool)
 {
 	pool->spinning_count++;
 	pthread_mutex_unlock(&pool->lock);
@@ -101,7 +101,7 @@ done:
 
 /* Wait for a job; NULL when the pool ends and nothing is left. Called and returns under lock. */
 static struct job *
-next_job(struct pool *pool)
+next_job(struct jobpool *pool)
 {
 	if (pool->oldest == NULL && pool->spin_us > 0 && !pool->is_ending)
 		spin(pool);
@@ -120,7 +120,7 @@ next_job(struct pool *pool)
 static void *
 work(void *arg)
 {
-	struct pool *pool = arg;
+	struct jobpool *pool = arg;
 	struct job *job;
 
 	pthread_mutex_lock(&pool->lock);
@@ -149,7 +149,7 @@ worker_signals(sigset_t *out, int signal_kept)
 }
 
 static int
-start_threads(struct pool *pool, const struct pool_config *config)
+start_threads(struct jobpool *pool, const struct jobpool_config *config)
 {
 	pthread_attr_t attr;
 	sigset_t blocked;
@@ -176,10 +176,10 @@ start_threads(struct pool *pool, const struct pool_config *config)
 	return error;
 }
 
-struct pool *
-pool_new(const struct pool_config *config)
+struct jobpool *
+jobpool_new(const struct jobpool_config *config)
 {
-	struct pool *pool = calloc(1, sizeof *pool);
+	struct jobpool *pool = calloc(1, sizeof *pool);
 
 	if (pool == NULL)
 		return NULL;
@@ -191,13 +191,13 @@ pool_new(const struct pool_config *config)
 	int error = pool->threads == NULL ? ENOMEM : start_threads(pool, config);
 	if (error == 0)
 		return pool;
-	pool_free(pool);
+	jobpool_free(pool);
 	errno = error;
 	return NULL;
 }
 
 void
-pool_free(struct pool *pool)
+jobpool_free(struct jobpool *pool)
 {
 	if (pool == NULL)
 		return;
@@ -216,7 +216,7 @@ pool_free(struct pool *pool)
 /* --- jobs --------------------------------------------------------------------------------- */
 
 bool
-pool_submit(struct pool *pool, struct job *job, void (*run)(struct job *job))
+jobpool_submit(struct jobpool *pool, struct job *job, void (*run)(struct job *job))
 {
 	pthread_mutex_lock(&pool->lock);
 	size_t waiting = atomic_load_explicit(&pool->waiting_count, memory_order_relaxed);
@@ -235,7 +235,7 @@ pool_submit(struct pool *pool, struct job *job, void (*run)(struct job *job))
 }
 
 bool
-pool_remove(struct pool *pool, struct job *job)
+jobpool_remove(struct jobpool *pool, struct job *job)
 {
 	pthread_mutex_lock(&pool->lock);
 	bool was_waiting = job->is_waiting;
@@ -246,10 +246,10 @@ pool_remove(struct pool *pool, struct job *job)
 }
 
 void
-pool_get_figures(struct pool *pool, struct pool_figures *out)
+jobpool_get_figures(struct jobpool *pool, struct jobpool_figures *out)
 {
 	pthread_mutex_lock(&pool->lock);
-	*out = (struct pool_figures){
+	*out = (struct jobpool_figures){
 		.thread_count = pool->thread_count,
 		.busy_count = pool->busy_count,
 		.waiting_count = pool->waiting_count,
@@ -259,7 +259,7 @@ pool_get_figures(struct pool *pool, struct pool_figures *out)
 }
 
 size_t
-pool_waiting(const struct pool *pool)
+jobpool_waiting(const struct jobpool *pool)
 {
 	return atomic_load_explicit(&pool->waiting_count, memory_order_relaxed);
 }
