@@ -60,6 +60,7 @@ walk_rule_else(struct walker *w)
 	walk_count_end(w);
 	const bool was_live = w->is_live;
 	frame->label.has_else = true;
+	frame->label.is_target |= was_live; /* the first arm goes on behind the second */
 	frame->is_polymorphic = false;
 	w->is_live = frame->is_reported;
 	if (w->backend != NULL && frame->is_reported) {
