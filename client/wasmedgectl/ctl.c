@@ -499,7 +499,9 @@ ctl_check(struct ctl *ctl, enum http_result result, const struct http_response *
 {
 	int code = no_reply(ctl, result, response);
 
-	return code == 0 && response->status >= 400 ? refused(ctl, response) : code;
+	bool is_good = response->status >= 200 && response->status < 300;
+
+	return code == 0 && !is_good ? refused(ctl, response) : code;
 }
 
 int

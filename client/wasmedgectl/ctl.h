@@ -58,7 +58,7 @@ int ctl_connect(struct ctl *ctl);
 
 /*
  * Perform a request; its timeout is the user's unless it has one. Returns 0 when the reply is
- * 2xx or 3xx; else the failure has been reported, with the problem document if there is one.
+ * 2xx; else the failure has been reported, with the problem document if there is one.
  * The response has to be cleared in any case.
  */
 int ctl_request(struct ctl *ctl, const struct http_request *request,

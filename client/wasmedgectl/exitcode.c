@@ -36,7 +36,7 @@ exit_code_of_status(long status, const char *slug)
 	case 504:
 		return EXIT_CODE_DEADLINE;
 	default:
-		return status < 400 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+		return status >= 200 && status < 300 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 	}
 }
 

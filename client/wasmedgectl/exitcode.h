@@ -21,7 +21,7 @@ enum exit_code {
 };
 
 /*
- * Of a reply with this HTTP status; 0 for 1xx to 3xx. slug is the problem's code, "" when there
+ * Of a reply with this HTTP status; 0 for 2xx alone, as no request here asks for a 3xx. slug is the problem's code, "" when there
  * is none: what is missing may also be part of a request that is otherwise fine.
  */
 enum exit_code exit_code_of_status(long status, const char *slug);
