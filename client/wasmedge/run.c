@@ -427,46 +427,37 @@ write_statistics(const struct run *run)
 	fputs("=======================   End   ======================\n", stderr);
 }
 
-static void
-run_clear(struct run *run)
-{
-	vm_store_free(run->store);
-	for (size_t i = 0; run->libraries != NULL && i < run->options->module_count; i++)
-		vm_module_unref(run->libraries[i]);
-	free(run->libraries);
-	vm_module_unref(run->module);
-	vm_linker_free(run->linker);
-	vm_engine_unref(run->engine);
-}
-
+/*
+ * Nothing is freed: the process is about to end, and taking the guest's memory apart in good order
+ * would cost more than many a guest does. All of it hangs on one static, for leak checkers.
+ */
 int
 verb_run(void *context, const struct cli_args *args)
 {
+	static struct run run;
+	static struct run_options options;
 	char message[OPTIONS_MESSAGE_MAX];
-	struct run_options options;
 
 	(void)context;
 	if (!run_options_read(args, &options, message)) {
 		report_usage(message);
 		return EXIT_REFUSED;
 	}
-	struct run run = {
+	run = (struct run){
 		.options = &options,
 		.file = args->words[0],
 		.words = args->words + 1,
 		.word_count = args->word_count - 1,
 		.libraries = calloc(options.module_count + 1, sizeof *run.libraries),
 	};
-	int code = EXIT_REFUSED;
-	if (run.libraries == NULL)
+	if (run.libraries == NULL) {
 		report_usage("out of memory");
-	else
-		code = set_up(&run);
+		return EXIT_REFUSED;
+	}
+	int code = set_up(&run);
 	if (run.instance != NULL) {
 		code = run_guest(&run);
 		write_statistics(&run);
 	}
-	run_clear(&run);
-	run_options_clear(&options);
 	return code;
 }
