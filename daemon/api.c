@@ -260,7 +260,15 @@ end(struct request *r)
 	log_request(r, time_us);
 }
 
-const struct server_app api_server_app = { NULL, begin, finish, end };
+static void
+idle(void *env)
+{
+	struct daemon *daemon = env;
+
+	jobpool_wake(daemon->workers);
+}
+
+const struct server_app api_server_app = { NULL, begin, finish, end, idle };
 
 /* --- what endpoints share ----------------------------------------------------------------- */
 

@@ -780,13 +780,16 @@ wait_timer_start(struct invocation *inv)
 
 /* --- queueing ----------------------------------------------------------------------------- */
 
-/* False when the queue is full; nothing has changed then. */
+/*
+ * False when the queue is full; nothing has changed then. The workers are woken when the loop is
+ * about to sleep, once for all that came in meanwhile.
+ */
 static bool
 enqueue(struct invocation *inv)
 {
 	activate(inv->daemon->invocations, inv);
 	inv->queued_at = now_us();
-	if (jobpool_submit(inv->daemon->workers, &inv->job, run_job))
+	if (jobpool_submit_quietly(inv->daemon->workers, &inv->job, run_job))
 		return true;
 	deactivate(inv->daemon->invocations, inv);
 	return false;

@@ -216,22 +216,40 @@ jobpool_free(struct jobpool *pool)
 /* --- jobs --------------------------------------------------------------------------------- */
 
 bool
-jobpool_submit(struct jobpool *pool, struct job *job, void (*run)(struct job *job))
+jobpool_submit_quietly(struct jobpool *pool, struct job *job, void (*run)(struct job *job))
 {
 	pthread_mutex_lock(&pool->lock);
-	size_t waiting = atomic_load_explicit(&pool->waiting_count, memory_order_relaxed);
-	bool has_room = waiting < pool->queue_max;
-	bool wake = false;
+	bool has_room = jobpool_waiting(pool) < pool->queue_max;
 	if (has_room) {
 		job->run = run;
 		list_append(pool, job);
-		/* A spinning thread finds the job by itself; each takes one. */
-		wake = pool->sleeping_count > 0 && waiting + 1 > pool->spinning_count;
 	}
 	pthread_mutex_unlock(&pool->lock);
-	if (wake)
-		pthread_cond_signal(&pool->wake);
 	return has_room;
+}
+
+/* A spinning thread finds a job by itself; each takes one. */
+void
+jobpool_wake(struct jobpool *pool)
+{
+	if (jobpool_waiting(pool) == 0)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	size_t jobs = jobpool_waiting(pool);
+	size_t wanted = jobs > pool->spinning_count ? jobs - pool->spinning_count : 0;
+	size_t count = wanted < pool->sleeping_count ? wanted : pool->sleeping_count;
+	pthread_mutex_unlock(&pool->lock);
+	while (count-- > 0)
+		pthread_cond_signal(&pool->wake);
+}
+
+bool
+jobpool_submit(struct jobpool *pool, struct job *job, void (*run)(struct job *job))
+{
+	bool is_submitted = jobpool_submit_quietly(pool, job, run);
+
+	jobpool_wake(pool);
+	return is_submitted;
 }
 
 bool

@@ -42,6 +42,14 @@ void jobpool_free(struct jobpool *pool);
 /* False when the queue is full. */
 bool jobpool_submit(struct jobpool *pool, struct job *job, void (*run)(struct job *job));
 
+/*
+ * The same without waking anybody: whoever submits many jobs in a row calls jobpool_wake once
+ * behind the last. Threads that are awake begin at once.
+ */
+bool jobpool_submit_quietly(struct jobpool *pool, struct job *job,
+                            void (*run)(struct job *job));
+void jobpool_wake(struct jobpool *pool);
+
 /* True when the job was still waiting: it will not run. False: it runs, has run, or is unknown. */
 bool jobpool_remove(struct jobpool *pool, struct job *job);
 

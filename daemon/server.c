@@ -944,6 +944,7 @@ run_all(uv_prepare_t *prepare)
 	for (struct listener *l = server->listeners; l != NULL; l = l->next)
 		if (l->needs_run && l->mhd != NULL)
 			run(l);
+	server->app->idle(server->app->env);
 }
 
 /* --- the server --------------------------------------------------------------------------- */

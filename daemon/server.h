@@ -97,6 +97,7 @@ struct server_app {
 	void (*begin)(struct request *request);
 	void (*finish)(struct request *request);
 	void (*end)(struct request *request); /* last look, before it is released */
+	void (*idle)(void *env);              /* all that had come in has been looked at */
 };
 
 struct server_options {
