@@ -345,11 +345,18 @@ START_TEST(rights_are_kept)
 	EXPECT(CALL(&box, fd_fdstat_get, fd, OUT), WASI_SUCCESS);
 	ck_assert_uint_eq(at(&box, OUT)[0], WASI_REGULAR_FILE);
 	ck_assert_uint_eq(wasi_get_u64(at(&box, OUT + 8)), WASI_RIGHTS_REGULAR_FILE);
-	EXPECT(open_at(&box, ROOT_FD, "d", 0, WASI_OPEN_DIRECTORY, UINT64_MAX, 0, &dir),
+	EXPECT(open_at(&box, ROOT_FD, "d", 0, WASI_OPEN_DIRECTORY, UINT64_MAX & ~RIGHTS_RW, 0,
+	               &dir),
+	       WASI_SUCCESS);
+	EXPECT(CALL(&box, fd_fdstat_get, dir, OUT), WASI_SUCCESS);
+	ck_assert_uint_eq(wasi_get_u64(at(&box, OUT + 8)), WASI_RIGHTS_DIRECTORY & ~RIGHTS_RW);
+	EXPECT(open_at(&box, ROOT_FD, "d", 0, WASI_OPEN_DIRECTORY, RIGHTS_DIR, 0, &dir),
 	       WASI_SUCCESS);
 	EXPECT(CALL(&box, fd_fdstat_get, dir, OUT), WASI_SUCCESS);
 	ck_assert_uint_eq(wasi_get_u64(at(&box, OUT + 8)), WASI_RIGHTS_DIRECTORY);
 	EXPECT(open_at(&box, ROOT_FD, "d", 0, 0, RIGHTS_RW, 0, NULL), WASI_EISDIR);
+	EXPECT(open_at(&box, ROOT_FD, "d", 0, WASI_OPEN_DIRECTORY, RIGHTS_RW, 0, NULL),
+	       WASI_EISDIR);
 	sandbox_close(&box);
 }
 END_TEST

@@ -83,8 +83,7 @@ get_open(const struct wasi_call *call, struct wasi_open *out)
 	out->oflags = (uint16_t)oflags;
 	out->fdflags = (uint16_t)fdflags;
 	out->read = rights & READ_RIGHTS;
-	/* A folder is not opened for writing: those rights do not apply to it. */
-	out->write = (rights & WRITE_RIGHTS) && !(oflags & WASI_OPEN_DIRECTORY);
+	out->write = rights & WRITE_RIGHTS;
 	return WASI_SUCCESS;
 }
 

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Run the WASI test programs of ../shared/wasi-testsuite over every kind of file tree.
+# Skips, visibly, when the data is not there.
+set -eu
+: "${top_srcdir:?}" "${top_builddir:?}"
+data=$top_srcdir/../shared/wasi-testsuite
+wasitest=$top_builddir/tests/wasi/wasitest
+passed=0 failed=0 skipped=0
+
+if [ ! -r "$data/preview1.tar.xz" ]; then
+	echo "no test programs in $data"
+	echo "0 passed, 0 failed, 1 skipped"
+	exit 0
+fi
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+for archive in preview1 wasi-threads apps; do
+	tar -xJf "$data/$archive.tar.xz" -C "$folder"
+done
+
+# run TITLE ARGUMENT...: add the runner's last line to the tally
+run() {
+	title=$1
+	shift
+	output=$("$wasitest" -v "$@" 2>&1) || true
+	echo "--- $title"
+	echo "$output"
+	# shellcheck disable=SC2046 # three numbers
+	set -- $(echo "$output" | tail -n 1 | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+	passed=$((passed + ${1:-0}))
+	failed=$((failed + ${2:-1}))
+	skipped=$((skipped + ${3:-0}))
+}
+
+run 'preview 1 over a host folder' "$folder/assemblyscript" "$folder/c" "$folder/rust"
+run 'preview 1 over a host folder without openat2' --tree walk "$folder/c" "$folder/rust"
+run 'preview 1 over memory' --tree memory "$folder/c" "$folder/rust"
+run 'applications' "$folder/apps"
+run 'threads' "$folder/wasi-threads"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
