@@ -63,7 +63,7 @@ vm_module_bytes(const struct vm_module *module, size_t *out_len)
 vm_features
 vm_module_features(const struct vm_module *module)
 {
-	return module->features_used;
+	return module->features_seen;
 }
 
 static void

@@ -106,7 +106,8 @@ struct vm_module {
 	struct arena *arena;
 	const uint8_t *bytes;
 	size_t size;
-	vm_features features_used;
+	vm_features features_used; /* what a tier has to know to run it */
+	vm_features features_seen; /* besides, what is only declared: types of objects, tags */
 
 	uint32_t type_count;
 	const struct vm_type **types;

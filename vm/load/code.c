@@ -39,7 +39,7 @@ decode_code(struct decoder *d)
 		return decode_fail(d, VM_E_MALFORMED, offset,
 		                   "function and code section have inconsistent lengths: %u, %u",
 		                   (unsigned)expected, (unsigned)count);
-	module->features_used = d->in.used; /* so far, for the walker */
+	module->features_seen = d->in.used; /* so far, for the walker */
 	for (uint32_t i = 0; i < count && st == VM_OK; i++)
 		st = read_body(d, module->func_import_count + i);
 	return st;

@@ -275,6 +275,21 @@ number_slots(struct vm_module *module)
 	}
 }
 
+/*
+ * Types of objects, and tags, cost a tier nothing where no instruction makes any: null references
+ * are the only values there are then.
+ */
+static void
+note_features(struct decoder *d)
+{
+	const vm_features inert = VM_FEATURE_BIT(GC) | VM_FEATURE_BIT(EXCEPTIONS);
+	const vm_features seen = d->in.used | d->walker->in.used;
+
+	d->module->features_seen = seen & ~VM_FEATURE_BIT(MVP);
+	d->module->features_used =
+	    d->module->features_seen & (~inert | d->walker->ops_used);
+}
+
 static enum vm_status
 decode_module(struct decoder *d)
 {
@@ -291,8 +306,7 @@ decode_module(struct decoder *d)
 	if (st != VM_OK)
 		return st;
 	number_slots(d->module);
-	d->module->features_used = (d->in.used | walker_features_used(d->walker)) &
-	                           ~VM_FEATURE_BIT(MVP);
+	note_features(d);
 	return VM_OK;
 }
 

@@ -145,6 +145,7 @@ walk_instruction(struct walker *w)
 		return st;
 	const struct opcode_info *row = &opcode_table[insn->op];
 	if (row->feature != VM_FEATURE_MVP) {
+		w->ops_used |= UINT64_C(1) << row->feature;
 		st = input_use(&w->in, (enum vm_feature)row->feature, insn->offset, row->text);
 		if (st != VM_OK)
 			return st;
@@ -317,7 +318,7 @@ limit_height(struct walker *w)
 static enum vm_status
 check_height(struct walker *w)
 {
-	const vm_features used = w->in.used | w->module->features_used;
+	const vm_features used = w->in.used | w->module->features_seen;
 
 	if ((used & VM_FEATURE_BIT(SIMD)) != 0 && 2 * (uint64_t)w->height_peak > w->height_max)
 		return fail_slots(w);
@@ -412,10 +413,4 @@ walker_free(struct walker *w)
 	engine_free(engine, w->depths);
 	engine_free(engine, w->catches);
 	engine_free(engine, w);
-}
-
-vm_features
-walker_features_used(const struct walker *w)
-{
-	return w->in.used;
 }

@@ -37,6 +37,7 @@ struct walker {
 	struct vm_backend *backend; /* or NULL */
 	bool is_live;   /* instructions go to the back-end */
 	bool is_const;  /* a constant expression */
+	vm_features ops_used; /* features that instructions so far came with */
 	struct walk_insn insn;
 	struct walk_func func;
 	struct walk_insn first_insn;  /* of a constant expression */
@@ -210,8 +211,5 @@ WALK_RULES(X)
  */
 VM_MUST_CHECK enum vm_status walker_run_const(struct walker *w, struct reader *r, vm_valtype type,
                                               struct const_expr *out, struct vm_error *err);
-/* Features that what has been walked so far uses. */
-vm_features walker_features_used(const struct walker *w);
-
 /* The loop over instructions, until the outermost block has ended. */
 VM_MUST_CHECK enum vm_status walk_instructions(struct walker *w);
