@@ -33,5 +33,5 @@ rpc_str_make(const char *text)
 static inline bool
 rpc_str_is(struct rpc_str str, const char *text)
 {
-	return strlen(text) == str.len && memcmp(str.data, text, str.len) == 0;
+	return strlen(text) == str.len && (str.len == 0 || memcmp(str.data, text, str.len) == 0);
 }

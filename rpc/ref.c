@@ -130,8 +130,10 @@ rpc_ref_make(struct rpc_str ns, struct rpc_str name, struct rpc_str tag, struct 
 enum rpc_code
 rpc_ref_parse_tag(const char *text, size_t len, struct rpc_ref *out, struct rpc_problem *problem)
 {
+	if (len == 0)
+		return rpc_problem_set(problem, RPC_BAD_REF, "the reference is empty");
 	const char *end = text + len;
-	const char *slash = len > 0 ? memchr(text, '/', len) : NULL;
+	const char *slash = memchr(text, '/', len);
 
 	if (slash == NULL)
 		return rpc_problem_set(problem, RPC_BAD_REF,
