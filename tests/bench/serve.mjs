@@ -1,5 +1,5 @@
-// http.mjs - what wasmedged is compared with: node's http server, which parses the same JSON and
-// makes a fresh WebAssembly.Instance for each request. node http.mjs FILE PORT
+// serve.mjs - what wasmedged is compared with: node's http server, which parses the same JSON and
+// makes a fresh WebAssembly.Instance for each request. node serve.mjs FILE PORT
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Requests a second of add with a fresh instance each, wasmedged against node, in turns.
 
-    http.py --build DIR [--seconds 5] [--rounds 3] [--connections 64]
+    serve.py --build DIR [--seconds 5] [--rounds 3] [--connections 64]
 
 Both parse the same JSON; wrk (one thread) posts it over keep-alive connections of loopback TCP.
 Prints the median of the rounds for requests a second, p50 and p99, and the ratio.
@@ -108,7 +108,7 @@ def main():
             file.write(WRK_SCRIPT)
         stack.enter_context(running([daemon, "-c", config], ports["wasmedged"],
                                     stderr=subprocess.DEVNULL))
-        stack.enter_context(running(["node", os.path.join(HERE, "http.mjs"), module,
+        stack.enter_context(running(["node", os.path.join(HERE, "serve.mjs"), module,
                                      str(ports["node"])], ports["node"]))
         base = "http://127.0.0.1:%d" % ports["wasmedged"]
         with open(module, "rb") as file:
