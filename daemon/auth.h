@@ -47,7 +47,8 @@ enum auth_action {
 /* "modules:read" and so on: the scope that a refusal names. */
 const char *auth_action_scope(enum auth_action action);
 
-/* 0: no limit from here. The effective limit is the least of this, the request's and the server's. */
+/* 0: no limit from here. The effective limit is the least of this, the request's and the server's.
+ */
 struct auth_limits {
 	uint64_t time_ms;
 	uint64_t memory_pages;
@@ -69,7 +70,7 @@ const struct auth_limits *auth_principal_limits(const struct auth_principal *pri
  * "sha256:..."); NULL asks whether there is any module that it may invoke.
  */
 bool auth_permits(const struct auth_principal *principal, enum auth_action action,
-                  const char *reference);
+		  const char *reference);
 
 /* ---- tokens ---- */
 
@@ -80,10 +81,10 @@ struct auth_table;
  * False with *err filled: unreadable, a faulty line, an id twice, a file that others may read.
  */
 VM_MUST_CHECK bool auth_table_load(const char *path, struct auth_table **out_table,
-                                   struct auth_error *err);
+				   struct auth_error *err);
 /* The same from memory; name stands for the file in messages. */
 VM_MUST_CHECK bool auth_table_parse(const char *name, const char *text, size_t size_bytes,
-                                    struct auth_table **out_table, struct auth_error *err);
+				    struct auth_table **out_table, struct auth_error *err);
 void auth_table_free(struct auth_table *table); /* principals handed out live on */
 size_t auth_table_count(const struct auth_table *table);
 
@@ -100,11 +101,11 @@ enum auth_result {
  * now_s is Unix time. On AUTH_OK *out_principal holds a new reference.
  */
 enum auth_result auth_check_header(const struct auth_table *table, const char *header,
-                                   int64_t now_s, struct auth_principal **out_principal);
+				   int64_t now_s, struct auth_principal **out_principal);
 
 /* Make a token: prints the secret, once, and the line for the file. False with *err filled. */
 VM_MUST_CHECK bool auth_new_token(const char *id, const char *scopes, FILE *out,
-                                  struct auth_error *err);
+				  struct auth_error *err);
 
 /* ---- the Unix socket, and nobody in particular ---- */
 
@@ -114,9 +115,8 @@ struct auth_peers;
  * Who may use the Unix socket: names and numbers of users, of groups. Both empty: everybody who
  * can open it. False with *err filled: no such user or group.
  */
-VM_MUST_CHECK bool auth_peers_new(const struct config_list *users,
-                                  const struct config_list *groups, struct auth_peers **out_peers,
-                                  struct auth_error *err);
+VM_MUST_CHECK bool auth_peers_new(const struct config_list *users, const struct config_list *groups,
+				  struct auth_peers **out_peers, struct auth_error *err);
 void auth_peers_free(struct auth_peers *peers);
 
 /*
@@ -125,7 +125,8 @@ void auth_peers_free(struct auth_peers *peers);
  */
 struct auth_principal *auth_peers_check(const struct auth_peers *peers, int fd);
 
-/* A new reference to the principal of `auth.tcp = none`: all scopes, "anonymous". NULL: no memory. */
+/* A new reference to the principal of `auth.tcp = none`: all scopes, "anonymous". NULL: no memory.
+ */
 struct auth_principal *auth_anonymous(void);
 
 /* ---- failures ---- */
@@ -139,7 +140,7 @@ void auth_limiter_set_rate(struct auth_limiter *limiter, uint64_t per_minute);
 
 /* 0: go on and judge the token; otherwise seconds to wait (429, Retry-After). now_us monotonic. */
 unsigned auth_limiter_wait_s(const struct auth_limiter *limiter, const struct sockaddr *peer,
-                             uint64_t now_us);
+			     uint64_t now_us);
 /* Count a wrong token. The table is bounded: the address longest quiet makes room. */
 void auth_limiter_failed(struct auth_limiter *limiter, const struct sockaddr *peer,
-                         uint64_t now_us);
+			 uint64_t now_us);

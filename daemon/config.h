@@ -35,7 +35,7 @@ struct config_list {
 
 /* CONFIG_KEY_listen_unix and so on: index of a row. */
 enum config_key {
-#define SETTING(section, key, type, default_text, min, max, context, doc) \
+#define SETTING(section, key, type, default_text, min, max, context, doc)                          \
 	CONFIG_KEY_##section##_##key,
 #include "daemon/config.def"
 	CONFIG_KEY_COUNT
@@ -60,7 +60,7 @@ enum config_choice {
 
 /* One field for each row: config->limits_body_bytes. Texts are never NULL. */
 struct config {
-#define SETTING(section, key, type, default_text, min, max, context, doc) \
+#define SETTING(section, key, type, default_text, min, max, context, doc)                          \
 	CONFIG_C_##type section##_##key;
 #include "daemon/config.def"
 	struct config_private *private; /* reference count, memory, texts and origins */
@@ -70,7 +70,8 @@ struct config {
 struct config_sources {
 	const char *file; /* main file; NULL: none. Its conf.d is <folder of file>/conf.d */
 	const char *const *environment; /* "NAME=value" strings ending in NULL; NULL: none */
-	const char *const *sets; /* "section.key=value" strings of --set ending in NULL; NULL: none */
+	const char *const
+	    *sets; /* "section.key=value" strings of --set ending in NULL; NULL: none */
 };
 
 #define CONFIG_MESSAGE_MAX 400
@@ -81,11 +82,11 @@ struct config_error {
 
 /* False, with *err filled, when any source has any fault; see the top of this file. */
 VM_MUST_CHECK bool config_load(const struct config_sources *sources, struct config **out_config,
-                               struct config_error *err);
+			       struct config_error *err);
 
 /* The same from one file's text in memory; name stands for the file in messages and origins. */
 VM_MUST_CHECK bool config_load_text(const char *name, const char *text, size_t size_bytes,
-                                    struct config **out_config, struct config_error *err);
+				    struct config **out_config, struct config_error *err);
 
 /*
  * Load again. All or nothing: on any fault *out_config is untouched. The new configuration keeps
@@ -93,10 +94,9 @@ VM_MUST_CHECK bool config_load_text(const char *name, const char *text, size_t s
  * which has CONFIG_KEY_COUNT entries (may be NULL). The caller still owns its reference to
  * running.
  */
-VM_MUST_CHECK bool config_reload(const struct config *running,
-                                 const struct config_sources *sources,
-                                 struct config **out_config, bool *out_pending,
-                                 struct config_error *err);
+VM_MUST_CHECK bool config_reload(const struct config *running, const struct config_sources *sources,
+				 struct config **out_config, bool *out_pending,
+				 struct config_error *err);
 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is fine */
