@@ -14,9 +14,9 @@ entry_check(const struct vm_run *run, struct vm_error *err)
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET,
 		                    "no memory for the thread's signal stack");
 	if (run->depth >= RT_DEPTH_MAX)
-		return vm_error_trap(err, VM_TRAP_STACK_OVERFLOW,
-		                     "call stack exhausted: %d calls from host functions are nested",
-		                     RT_DEPTH_MAX);
+		return vm_error_trap(
+		    err, VM_TRAP_STACK_OVERFLOW,
+		    "call stack exhausted: %d calls from host functions are nested", RT_DEPTH_MAX);
 	if (thread_stack_is_low())
 		return vm_error_trap(err, VM_TRAP_STACK_OVERFLOW,
 		                     "call stack exhausted: the thread has less than %d bytes left",

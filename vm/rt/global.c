@@ -43,7 +43,8 @@ vm_global_new(struct vm_store *store, const struct vm_globaltype *type,
               const struct vm_value *init, struct vm_global **out, struct vm_error *err)
 {
 	if (!value_fits(store, type->content, init))
-		return value_misfit(type->content, init, "initial value of a global", UINT64_MAX, err);
+		return value_misfit(type->content, init, "initial value of a global", UINT64_MAX,
+				    err);
 
 	struct vm_global *global = store_alloc(store, sizeof(*global));
 	if (global == NULL)

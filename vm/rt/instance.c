@@ -292,11 +292,12 @@ static enum vm_status
 elem_misfit(uint32_t segment, const struct module_elem *elem, const struct vm_table *table,
             uint64_t index, enum vm_status st, struct vm_error *err)
 {
-	(void)vm_error_trap(err, VM_TRAP_TABLE_BOUNDS,
-	                    "out of bounds table access: element segment %u has %u elements for index "
-	                    "%llu of table %u, which has %llu",
-	                    segment, elem->count, (unsigned long long)index, elem->table,
-	                    (unsigned long long)table->size);
+	(void)vm_error_trap(
+	    err, VM_TRAP_TABLE_BOUNDS,
+	    "out of bounds table access: element segment %u has %u elements for index "
+	    "%llu of table %u, which has %llu",
+	    segment, elem->count, (unsigned long long)index, elem->table,
+	    (unsigned long long)table->size);
 	if (err != NULL) {
 		err->status = st;
 		err->trap = st == VM_TRAP ? VM_TRAP_TABLE_BOUNDS : VM_TRAP_NONE;
@@ -309,11 +310,12 @@ static enum vm_status
 data_misfit(uint32_t segment, const struct module_data *data, const struct vm_memory *memory,
             uint64_t address, enum vm_status st, struct vm_error *err)
 {
-	(void)vm_error_trap(err, VM_TRAP_MEMORY_BOUNDS,
-	                    "out of bounds memory access: data segment %u has %llu bytes for address "
-	                    "%llu of memory %u, which has %llu",
-	                    segment, (unsigned long long)data->size, (unsigned long long)address,
-	                    data->memory, (unsigned long long)memory->size);
+	(void)vm_error_trap(
+	    err, VM_TRAP_MEMORY_BOUNDS,
+	    "out of bounds memory access: data segment %u has %llu bytes for address "
+	    "%llu of memory %u, which has %llu",
+	    segment, (unsigned long long)data->size, (unsigned long long)address, data->memory,
+	    (unsigned long long)memory->size);
 	if (err != NULL) {
 		err->status = st;
 		err->trap = st == VM_TRAP ? VM_TRAP_MEMORY_BOUNDS : VM_TRAP_NONE;

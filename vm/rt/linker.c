@@ -176,14 +176,13 @@ resolve(const struct vm_linker *linker, const struct vm_store *store, struct vm_
 		return VM_OK;
 	}
 	if (store == NULL || def->store_serial != store->serial)
-		return vm_error_set(err, VM_E_LINK, VM_NO_OFFSET,
-		                    "import %u \"%.*s\" \"%.*s\": the linker's definition lives in %s",
-		                    index, import->module.len < 60 ? (int)import->module.len : 60,
-		                    import->module.data,
-		                    import->name.len < 60 ? (int)import->name.len : 60,
-		                    import->name.data,
-		                    store == NULL ? "a store; a program takes host functions only"
-		                                  : "another store, or one that has been freed");
+		return vm_error_set(
+		    err, VM_E_LINK, VM_NO_OFFSET,
+		    "import %u \"%.*s\" \"%.*s\": the linker's definition lives in %s", index,
+		    import->module.len < 60 ? (int)import->module.len : 60, import->module.data,
+		    import->name.len < 60 ? (int)import->name.len : 60, import->name.data,
+		    store == NULL ? "a store; a program takes host functions only"
+				  : "another store, or one that has been freed");
 	if (!match_extern(module, import, &def->ext))
 		return match_failed(module, index, &def->ext, NULL, err);
 	program->imports[index].ext = def->ext;

@@ -147,8 +147,8 @@ add_type(struct text *text, const struct vm_externtype *type)
 		break;
 	case VM_EXTERN_MEMORY:
 		add(text, "%smemory", type->of.memory.is_shared ? "shared " : "");
-		add_limits(text, type->of.memory.is_64, type->of.memory.min, type->of.memory.has_max,
-		           type->of.memory.max);
+		add_limits(text, type->of.memory.is_64, type->of.memory.min,
+			   type->of.memory.has_max, type->of.memory.max);
 		add(text, " pages");
 		break;
 	case VM_EXTERN_GLOBAL:

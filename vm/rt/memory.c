@@ -37,10 +37,11 @@ commit(uint8_t *base, uint64_t from, uint64_t to)
 static enum vm_status
 refused(uint64_t size_bytes, struct vm_error *err)
 {
-	return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET,
-	                    "cannot reserve %llu bytes of address space for a memory: %s; check the "
-	                    "limit on address space (ulimit -v) and vm.max_map_count",
-	                    (unsigned long long)size_bytes, strerror(errno));
+	return vm_error_set(
+	    err, VM_E_NOMEM, VM_NO_OFFSET,
+	    "cannot reserve %llu bytes of address space for a memory: %s; check the "
+	    "limit on address space (ulimit -v) and vm.max_map_count",
+	    (unsigned long long)size_bytes, strerror(errno));
 }
 
 /* Set base and reserved_bytes, with size_bytes committed. */
@@ -288,11 +289,12 @@ vm_memory_new(struct vm_store *store, const struct vm_memorytype *type, struct v
 		return vm_error_set(err, VM_E_UNSUPPORTED, VM_NO_OFFSET,
 		                    "shared memories are not supported");
 	if (type->min > most || (type->has_max && (type->max > most || type->max < type->min)))
-		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-		                    "memory type of %llu to %llu pages: expected at most %llu, in order",
-		                    (unsigned long long)type->min,
-		                    (unsigned long long)(type->has_max ? type->max : most),
-		                    (unsigned long long)most);
+		return vm_error_set(
+		    err, VM_E_ARGUMENT, VM_NO_OFFSET,
+		    "memory type of %llu to %llu pages: expected at most %llu, in order",
+		    (unsigned long long)type->min,
+		    (unsigned long long)(type->has_max ? type->max : most),
+		    (unsigned long long)most);
 
 	struct vm_memory *memory = store_alloc(store, sizeof(*memory));
 	if (memory == NULL)

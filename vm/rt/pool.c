@@ -8,8 +8,8 @@ enum vm_status
 pool_new(struct vm_engine *engine, struct vm_error *err)
 {
 	struct rt_pool *pool = engine_alloc_zeroed(engine, 1, sizeof(*pool));
-	struct memory_slot *slots = engine_alloc_zeroed(engine, (size_t)engine->memory_slots_kept + 1,
-	                                                sizeof(*slots));
+	struct memory_slot *slots =
+	    engine_alloc_zeroed(engine, (size_t)engine->memory_slots_kept + 1, sizeof(*slots));
 	enum vm_status st;
 
 	if (pool == NULL || slots == NULL) {

@@ -98,7 +98,7 @@ struct vm_instance {
 	struct vm_func **imported_funcs;
 	struct vm_func *funcs;      /* by module_func.slot */
 	void *code;                 /* the tier's module code in this instance's variant */
-	uint64_t *data_sizes;       /* by segment, 0 when dropped; NULL without a data count section */
+	uint64_t *data_sizes; /* by segment, 0 when dropped; NULL without a data count section */
 	struct elem_instance *elems;
 	struct vm_tag **tags;
 	struct vm_module *module;
@@ -129,7 +129,7 @@ struct rt_fault {
 };
 
 struct vm_run {
-	void *exit_sp;      /* first: stack pointer of the innermost rt_enter, for the fault handler */
+	void *exit_sp; /* first: stack pointer of the innermost rt_enter, for the fault handler */
 	atomic_uint stop;   /* enum vm_trap: why to end, or 0. Looked at by loops and calls */
 	bool metered;
 	uint64_t fuel;      /* left; metered code subtracts, and traps instead of wrapping */

@@ -386,8 +386,8 @@ vm_store_attach(struct vm_store *store, const void *key, void *data, void (*free
 	}
 	if (store->attachment_count == store->attachment_room) {
 		uint32_t room = store->attachment_room * 2 + 4;
-		struct attachment *more = engine_realloc_array(store->engine, store->attachments, room,
-		                                               sizeof(*more));
+		struct attachment *more =
+		    engine_realloc_array(store->engine, store->attachments, room, sizeof(*more));
 		if (more == NULL)
 			return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 		store->attachments = more;

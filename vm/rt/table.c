@@ -151,7 +151,8 @@ table_init(struct vm_instance *instance, uint32_t segment, struct vm_table *tabl
 	if (is_outside(table->size, index, len) || is_outside(elem->count, source, len))
 		return VM_TRAP_TABLE_BOUNDS;
 	for (uint64_t i = 0; i < len; i++) {
-		if (i % BULK_ELEMENTS == BULK_ELEMENTS - 1 && stop_of(instance->run) != VM_TRAP_NONE)
+		if (i % BULK_ELEMENTS == BULK_ELEMENTS - 1
+		    && stop_of(instance->run) != VM_TRAP_NONE)
 			return stop_of(instance->run);
 		table->elems[index + i] = elem->elems != NULL
 		                              ? elem->elems[source + i]
@@ -227,13 +228,15 @@ vm_table_new(struct vm_store *store, const struct vm_tabletype *type, const stru
 
 	if (!vm_valtype_is_ref(type->element))
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-		                    "table element type 0x%x is not a reference type", type->element);
+				    "table element type 0x%x is not a reference type",
+				    type->element);
 	if (type->min > most || (type->has_max && (type->max > most || type->max < type->min)))
-		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-		                    "table type of %llu to %llu elements: expected at most %llu, in order",
-		                    (unsigned long long)type->min,
-		                    (unsigned long long)(type->has_max ? type->max : most),
-		                    (unsigned long long)most);
+		return vm_error_set(
+		    err, VM_E_ARGUMENT, VM_NO_OFFSET,
+		    "table type of %llu to %llu elements: expected at most %llu, in order",
+		    (unsigned long long)type->min,
+		    (unsigned long long)(type->has_max ? type->max : most),
+		    (unsigned long long)most);
 	if (!value_fits(store, type->element, init))
 		return value_misfit(type->element, init, "initial table element", UINT64_MAX, err);
 

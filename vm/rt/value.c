@@ -47,10 +47,11 @@ value_misfit(vm_valtype want, const struct vm_value *value, const char *what, ui
 	(void)vm_valtype_text(value->type, found, sizeof(found));
 	bool is_ref = vm_valtype_is_ref(value->type);
 	return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET, "%s%s: expected %s, got %s%s", what,
-	                    which, expected, found,
-	                    !is_ref                  ? ""
-	                    : value->of.ref == NULL ? " (null)"
-	                                            : " that is not of the type or of another store");
+			    which, expected, found,
+			    !is_ref ? ""
+			    : value->of.ref == NULL
+				? " (null)"
+				: " that is not of the type or of another store");
 }
 
 uint32_t

@@ -35,8 +35,8 @@ watchdog_init(struct watchdog *watchdog, struct vm_error *err)
 			(void)pthread_cond_destroy(&watchdog->wake);
 	}
 	if (failed != 0)
-		return vm_error_set(err, VM_E_IO, VM_NO_OFFSET, "cannot make the watchdog's lock: %s",
-		                    strerror(failed));
+		return vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
+				    "cannot make the watchdog's lock: %s", strerror(failed));
 	return VM_OK;
 }
 

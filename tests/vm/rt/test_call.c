@@ -20,9 +20,10 @@ START_TEST(values_travel_unchanged)
 	struct vm_value args[7] = {
 		{ .type = VM_I32, .of.i32 = INT32_MIN },
 		{ .type = VM_I64, .of.i64 = INT64_MIN },
-		{ .type = VM_F32, .of.f32_bits = 0x7fa00001 },                     /* signalling NaN */
+		{ .type = VM_F32, .of.f32_bits = 0x7fa00001 }, /* signalling NaN */
 		{ .type = VM_F64, .of.f64_bits = UINT64_C(0xfff4000000000001) },
-		{ .type = VM_V128, .of.v128 = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 } },
+		{ .type = VM_V128,
+		  .of.v128 = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 } },
 		{ .type = VM_FUNCREF, .of.ref = func },
 		{ .type = VM_EXTERNREF, .of.ref = &thing },
 	};
@@ -52,11 +53,22 @@ static const struct argument_case {
 	{ "i64 for i32", 0, { .type = VM_I64 }, "argument 0: expected i32, got i64" },
 	{ "f32 for f64", 3, { .type = VM_F32 }, "argument 3: expected f64, got f32" },
 	{ "i32 for v128", 4, { .type = VM_I32 }, "argument 4: expected v128, got i32" },
-	{ "number for a reference", 5, { .type = VM_I32 }, "argument 5: expected funcref, got i32" },
-	{ "null of another hierarchy", 5, { .type = VM_EXTERNREF }, "argument 5: expected funcref" },
-	{ "host pointer for a function", 5, { .type = VM_EXTERNREF, .of.ref = &a_thing },
+	{ "number for a reference",
+	  5,
+	  { .type = VM_I32 },
+	  "argument 5: expected funcref, got i32" },
+	{ "null of another hierarchy",
+	  5,
+	  { .type = VM_EXTERNREF },
 	  "argument 5: expected funcref" },
-	{ "function for a host pointer", 6, { .type = VM_FUNCREF }, "argument 6: expected externref" },
+	{ "host pointer for a function",
+	  5,
+	  { .type = VM_EXTERNREF, .of.ref = &a_thing },
+	  "argument 5: expected funcref" },
+	{ "function for a host pointer",
+	  6,
+	  { .type = VM_FUNCREF },
+	  "argument 6: expected externref" },
 	{ "no type at all", 0, { .type = 0 }, "argument 0: expected i32" },
 	{ "no type for a reference", 5, { .type = 0 }, "argument 5: expected funcref" },
 };
@@ -82,7 +94,9 @@ END_TEST
 START_TEST(counts_have_to_be_right)
 {
 	struct vm_func *func = func_of(instantiate(WASM(add)), "add");
-	const struct vm_value args[3] = { { .type = VM_I32 }, { .type = VM_I32 }, { .type = VM_I32 } };
+	const struct vm_value args[3] = { { .type = VM_I32 },
+					  { .type = VM_I32 },
+					  { .type = VM_I32 } };
 	struct vm_value results[2];
 
 	ck_assert_int_eq(vm_func_call(func, args, 1, results, 1, &err), VM_E_ARGUMENT);
@@ -314,7 +328,8 @@ START_TEST(host_function_is_called_by_the_embedder)
 	                                       &behaviour, &err),
 	                 VM_OK);
 	struct vm_instance *instance = instantiate(WASM(calls_host));
-	ck_assert_int_eq(vm_func_call(func_of(instance, "again"), args, 2, &result, 1, &err), VM_OK);
+	ck_assert_int_eq(vm_func_call(func_of(instance, "again"), args, 2, &result, 1, &err),
+			 VM_OK);
 	ck_assert_int_eq(result.of.i32, 0); /* no instance called it */
 	behaviour = TRAP_HOST;
 	ck_assert_int_eq(vm_func_call(func_of(instance, "again"), args, 2, &result, 1, NULL),

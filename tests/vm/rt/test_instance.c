@@ -43,7 +43,8 @@ START_TEST(exports_are_found_by_name_and_index)
 	struct vm_extern ext;
 	struct vm_externtype type;
 
-	ck_assert_int_eq(vm_instance_export(instance, VM_STR("absent"), &ext, &err), VM_E_NOT_FOUND);
+	ck_assert_int_eq(vm_instance_export(instance, VM_STR("absent"), &ext, &err),
+			 VM_E_NOT_FOUND);
 	ck_assert_ptr_nonnull(strstr(err.message, "absent"));
 	vm_instance_export_at(instance, 0, &ext);
 	ck_assert_ptr_eq(ext.of.memory, export_of(instance, "memory").of.memory);
@@ -315,7 +316,8 @@ link_and_run(void)
 {
 	static const vm_valtype params[] = { VM_I32, VM_I64 }, results[] = { VM_I32 };
 	const struct vm_functype type = { params, results, 2, 1 };
-	const struct wasm modules[] = { WASM(lib), WASM(constants), WASM(segments), WASM(calls_host) };
+	const struct wasm modules[] = { WASM(lib), WASM(constants), WASM(segments),
+					WASM(calls_host) };
 	struct vm_instance *instance;
 	struct vm_linker *l = NULL;
 	struct vm_store *s = NULL;
@@ -324,7 +326,8 @@ link_and_run(void)
 	if (st == VM_OK)
 		st = vm_linker_new(engine, &l, &err);
 	if (st == VM_OK)
-		st = vm_linker_define_func(l, VM_STR("host"), VM_STR("f"), &type, nothing, NULL, &err);
+		st = vm_linker_define_func(l, VM_STR("host"), VM_STR("f"), &type, nothing, NULL,
+					   &err);
 	for (size_t i = 0; st == VM_OK && i < 4; i++) {
 		struct vm_module *module = NULL;
 
@@ -357,8 +360,8 @@ START_TEST(every_allocation_may_fail)
 		until_failure = -1;
 		ck_assert_msg(st == VM_OK || st == VM_E_NOMEM || st == VM_E_LIMIT,
 		              "allocation %ld fails: %s: %s", n, vm_status_name(st), err.message);
-		ck_assert_msg(blocks <= before + 4, "allocation %ld fails: %ld blocks left, had %ld",
-		              n, blocks, before);
+		ck_assert_msg(blocks <= before + 4,
+			      "allocation %ld fails: %ld blocks left, had %ld", n, blocks, before);
 	}
 	fixture_teardown();
 	ck_assert_int_eq(blocks, 0);

@@ -24,9 +24,9 @@ static int zero = 0, thousand = 1000;
 static void
 define_f(int *env)
 {
-	ck_assert_int_eq(vm_linker_define_func(linker, VM_STR("host"), VM_STR("f"), &f_type, sum, env,
-	                                       &err),
-	                 VM_OK);
+	ck_assert_int_eq(
+	    vm_linker_define_func(linker, VM_STR("host"), VM_STR("f"), &f_type, sum, env, &err),
+	    VM_OK);
 }
 
 static int32_t
@@ -167,7 +167,8 @@ START_TEST(host_function_passes_through_instances)
 	define_f(&zero);
 	struct vm_instance *first = instantiate(WASM(calls_host));
 	struct vm_extern again = export_of(first, "again");
-	ck_assert_int_eq(vm_linker_define(linker, VM_STR("host"), VM_STR("f"), &again, &err), VM_OK);
+	ck_assert_int_eq(vm_linker_define(linker, VM_STR("host"), VM_STR("f"), &again, &err),
+			 VM_OK);
 	ck_assert_int_eq(call_f(instantiate(WASM(calls_host))), 42);
 }
 END_TEST

@@ -55,7 +55,9 @@ static const struct type_case {
 	  { .is_64 = true, .has_max = true, .max = (UINT64_C(1) << 48) + 1 },
 	  VM_E_ARGUMENT },
 	{ "64-bit, more than the store allows", { .is_64 = true, .min = 65537 }, VM_E_LIMIT },
-	{ "64-bit, wraps when multiplied", { .is_64 = true, .min = UINT64_C(1) << 48 }, VM_E_LIMIT },
+	{ "64-bit, wraps when multiplied",
+	  { .is_64 = true, .min = UINT64_C(1) << 48 },
+	  VM_E_LIMIT },
 	{ "shared", { .is_shared = true, .min = 1, .has_max = true, .max = 1 }, VM_E_UNSUPPORTED },
 };
 
@@ -391,7 +393,9 @@ START_TEST(table_limits_are_obeyed)
 {
 	const struct vm_tabletype huge = { .element = VM_FUNCREF, .min = 10000001 };
 	const struct vm_tabletype wrong = { .element = VM_I32, .min = 1 };
-	const struct vm_tabletype odd = { .element = VM_FUNCREF, .min = 2, .has_max = true, .max = 1 };
+	const struct vm_tabletype odd = {
+		.element = VM_FUNCREF, .min = 2, .has_max = true, .max = 1
+	};
 	const struct vm_tabletype wide = { .element = VM_FUNCREF, .is_64 = true, .min = 1 };
 	const struct vm_tabletype endless = { .element = VM_FUNCREF, .is_64 = true,
 		                              .min = UINT64_MAX };

@@ -189,7 +189,8 @@ use_engine(const struct vm_engine_config *config)
 
 START_TEST(every_allocation_may_fail)
 {
-	const struct vm_allocator alloc = { failing_alloc, failing_realloc, failing_free, &failing };
+	const struct vm_allocator alloc = { failing_alloc, failing_realloc, failing_free,
+					    &failing };
 	struct vm_engine_config config;
 	enum vm_status st = VM_E_NOMEM;
 

@@ -177,7 +177,8 @@ END_TEST
 
 START_TEST(another_stores_memory_is_no_trap)
 {
-	/* Ends by SIGSEGV: a fault in the memory of a store that does not run is not the guest's. */
+	/* Ends by SIGSEGV: a fault in the memory of a store that does not run is not the guest's.
+	 */
 	struct vm_store *other;
 	struct access access = { vm_memory_data(memory) + 65536, 0 };
 
