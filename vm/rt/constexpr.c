@@ -89,7 +89,7 @@ next_op(struct evaluation *ev)
 static bool
 step(struct evaluation *ev, enum vm_op op)
 {
-	/* -Wswitch-enum wants all of the opcodes named: the few that are legal here are compared. */
+	/* Not a switch: -Wswitch-enum would want all opcodes named, and few are legal here. */
 	if (op == VM_OP_I32_CONST)
 		push(ev, (uint32_t)leb(ev, true), 0);
 	else if (op == VM_OP_I64_CONST)
@@ -141,9 +141,10 @@ evaluate(struct vm_instance *instance, const struct const_expr *expr, union glob
 			break;
 		if (!step(&ev, op)) {
 			st = vm_error_set(err, VM_E_UNSUPPORTED, offset,
-			                  "constant expression at 0x%llx: %s is not supported here",
-			                  (unsigned long long)offset,
-			                  op < VM_OP_COUNT ? opcode_table[op].text : "this instruction");
+					  "constant expression at 0x%llx: %s is not supported here",
+					  (unsigned long long)offset,
+					  op < VM_OP_COUNT ? opcode_table[op].text
+							   : "this instruction");
 			break;
 		}
 	}

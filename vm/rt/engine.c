@@ -67,8 +67,8 @@ config_check(const struct vm_engine_config *config, struct vm_error *err)
 		                    (unsigned long long)config->features, VM_FEATURE_COUNT);
 	if (config->stack_bytes < STACK_BYTES_MIN || config->stack_bytes > STACK_BYTES_MAX)
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-		                    "guest stack of %u bytes: expected %d to %d", config->stack_bytes,
-		                    STACK_BYTES_MIN, STACK_BYTES_MAX);
+				    "guest stack of %u bytes: expected %d to %d",
+				    config->stack_bytes, STACK_BYTES_MIN, STACK_BYTES_MAX);
 	if (config->memory_slots_kept > MEMORY_SLOTS_MAX)
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 		                    "%u idle memories to keep: expected at most %d",
