@@ -130,9 +130,9 @@ show_output(struct ctl *ctl, const json_t *answer, const char *name, FILE *out, 
 
 /* --- how it ended --- */
 
-/* "  #0 div (function 3) at 0xbb" */
+/* "  #0 div (function 3) at 0xbb", and how many more frames are the same */
 static void
-print_frame(FILE *err, size_t index, const json_t *frame)
+print_frame(FILE *err, size_t index, const json_t *frame, size_t repeats)
 {
 	const char *name = ctl_text(frame, "name");
 	const json_t *function = json_object_get(frame, "function");
@@ -146,7 +146,21 @@ print_frame(FILE *err, size_t index, const json_t *frame)
 		fprintf(err, " (function %" JSON_INTEGER_FORMAT ")", json_integer_value(function));
 	if (json_is_integer(json_object_get(frame, "offset")))
 		fprintf(err, " at 0x%" PRIx64, ctl_uint(frame, "offset"));
+	if (repeats > 0)
+		fprintf(err, ", and again up to #%zu", index + repeats);
 	fputc('\n', err);
+}
+
+/* How many frames behind the one at index are the same: recursion fills a backtrace with them. */
+static size_t
+count_repeats(const json_t *frames, size_t index)
+{
+	const json_t *frame = json_array_get(frames, index);
+	size_t next = index + 1;
+
+	while (next < json_array_size(frames) && json_equal(frame, json_array_get(frames, next)))
+		next++;
+	return next - index - 1;
 }
 
 static void
@@ -154,10 +168,14 @@ print_backtrace(FILE *err, const json_t *trap)
 {
 	const json_t *frames = json_object_get(trap, "backtrace");
 
-	for (size_t i = 0; i < json_array_size(frames); i++)
-		print_frame(err, i, json_array_get(frames, i));
+	for (size_t i = 0; i < json_array_size(frames); i++) {
+		size_t repeats = count_repeats(frames, i);
+
+		print_frame(err, i, json_array_get(frames, i), repeats);
+		i += repeats;
+	}
 	if (json_array_size(frames) == 0 && json_is_integer(json_object_get(trap, "function")))
-		print_frame(err, 0, trap);
+		print_frame(err, 0, trap, 0);
 	if (ctl_uint(trap, "omitted") > 0)
 		fprintf(err, "  and %" PRIu64 " more\n", ctl_uint(trap, "omitted"));
 }

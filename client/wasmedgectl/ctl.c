@@ -422,34 +422,42 @@ static const struct {
 	{ "disk-full", "the operator of the daemon has to make room" },
 };
 
-/* The places of a problem, each on a line. */
+/* "at /args/1: ", "function 3: offset 0xbb: " */
+static void
+say_where(FILE *err, const json_t *place)
+{
+	const char *pointer = ctl_text(place, "pointer"), *parameter = ctl_text(place, "parameter");
+
+	if (pointer[0] != '\0' || parameter[0] != '\0') {
+		fputs("at ", err);
+		output_text(err, pointer, strlen(pointer));
+		output_text(err, parameter, strlen(parameter));
+		fputs(": ", err);
+	}
+	if (json_is_integer(json_object_get(place, "line")))
+		fprintf(err, "line %" PRIu64 ", column %" PRIu64 ": ", ctl_uint(place, "line"),
+		        ctl_uint(place, "column"));
+	if (json_is_integer(json_object_get(place, "function")))
+		fprintf(err, "function %" PRIu64 ": ", ctl_uint(place, "function"));
+	if (json_is_integer(json_object_get(place, "offset")))
+		fprintf(err, "offset 0x%" PRIx64 ": ", ctl_uint(place, "offset"));
+}
+
+/* The places of a problem, each on a line, but for one that the first line tells already. */
 static void
 say_places(struct ctl *ctl, const json_t *problem)
 {
 	const json_t *errors = json_object_get(problem, "errors");
+	const char *told = ctl_text(problem, "detail");
 
 	for (size_t i = 0; i < json_array_size(errors) && i < 16; i++) {
 		const json_t *place = json_array_get(errors, i);
 		const char *detail = ctl_text(place, "detail");
-		const char *pointer = ctl_text(place, "pointer");
-		const char *parameter = ctl_text(place, "parameter");
 
+		if (strcmp(detail, told) == 0)
+			continue;
 		fputs("  ", ctl->err);
-		if (pointer[0] != '\0') {
-			fputs("at ", ctl->err);
-			output_text(ctl->err, pointer, strlen(pointer));
-			fputs(": ", ctl->err);
-		} else if (parameter[0] != '\0') {
-			output_text(ctl->err, parameter, strlen(parameter));
-			fputs(": ", ctl->err);
-		}
-		if (json_is_integer(json_object_get(place, "line")))
-			fprintf(ctl->err, "line %" PRIu64 ", column %" PRIu64 ": ", ctl_uint(place, "line"),
-			        ctl_uint(place, "column"));
-		if (json_is_integer(json_object_get(place, "function")))
-			fprintf(ctl->err, "function %" PRIu64 ": ", ctl_uint(place, "function"));
-		if (json_is_integer(json_object_get(place, "offset")))
-			fprintf(ctl->err, "offset 0x%" PRIx64 ": ", ctl_uint(place, "offset"));
+		say_where(ctl->err, place);
 		output_text(ctl->err, detail, strlen(detail));
 		fputc('\n', ctl->err);
 	}
@@ -464,7 +472,7 @@ say_hint(struct ctl *ctl, const struct http_response *response, const char *slug
 		ctl_note(ctl, "try again in %.20s s", retry_after);
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
 		if (strcmp(hints[i].slug, slug) == 0)
-			ctl_note(ctl, "%s", hints[i].hint);
+			fprintf(ctl->err, "  hint: %s\n", hints[i].hint);
 }
 
 static int

@@ -144,13 +144,8 @@ show_verdict(struct ctl *ctl, const char *name, const struct http_response *resp
 	} else if (valid) {
 		fputs("valid\n", ctl->out);
 	} else {
-		const char *detail = ctl_text(json, "detail");
-
-		ctl_note(ctl, "%s: %s (%s)", name, detail, ctl_text(json, "code"));
-		if (json_is_integer(json_object_get(json, "function")))
-			fprintf(ctl->err, "  in function %" PRIu64 "\n", ctl_uint(json, "function"));
-		if (json_is_integer(json_object_get(json, "offset")))
-			fprintf(ctl->err, "  at offset 0x%" PRIx64 "\n", ctl_uint(json, "offset"));
+		/* The detail says where. */
+		ctl_note(ctl, "%s: %s (%s)", name, ctl_text(json, "detail"), ctl_text(json, "code"));
 	}
 	json_decref(json);
 	return code != 0 || valid ? code : EXIT_CODE_FAILED;

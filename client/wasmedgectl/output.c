@@ -114,7 +114,8 @@ output_field(FILE *out, const char *title, const char *text)
 {
 	if (text[0] == '\0')
 		return;
-	fprintf(out, "%-10s", title);
+	if (title[0] != '\0')
+		fprintf(out, "%-10s", title);
 	output_text(out, text, strlen(text));
 	fputc('\n', out);
 }

@@ -24,7 +24,7 @@ void output_lines(FILE *out, const char *text, size_t len);
 /* As output_text, into a buffer: cut at a character, NUL-terminated. */
 void output_text_copy(char *buf, size_t size, const char *text);
 
-/* "title     text" on a line of its own, the text escaped; nothing when it is empty. */
+/* "title     text", or the text alone, as a line, escaped; nothing when the text is empty. */
 void output_field(FILE *out, const char *title, const char *text);
 
 /* Columns that a text takes, one a character. */

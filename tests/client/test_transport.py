@@ -144,7 +144,7 @@ def test_statuses(folder):
               "module", "inspect", "demo/app:1")
     run.expect("a problem is one line and a hint", 3,
                "wasmedgectl: module demo/app:1 is not known (404 module-not-found)\n"
-               "wasmedgectl: wasmedgectl module ls lists")
+               "  hint: wasmedgectl module ls lists")
     run = Run(folder, reply(429, {"code": "queue-full", "detail": "full"},
                             "application/problem+json", "Retry-After: 7\r\n"),
               "module", "inspect", "a/b")
