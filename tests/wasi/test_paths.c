@@ -123,10 +123,10 @@ START_TEST(paths_lead_where_they_should)
 	for (size_t i = 0; i < CASE_COUNT; i++) {
 		const struct path_case *c = &path_cases[i];
 		uint32_t fd = 0;
-		int got = (int)open_at(&box, ROOT_FD, c->path, c->lookup, c->oflags, RIGHTS_R, 0,
-		                       &fd);
+		int got =
+		    (int)open_at(&box, ROOT_FD, c->path, c->lookup, c->oflags, RIGHTS_R, 0, &fd);
 		ck_assert_msg(got == (int)c->want, "\"%s\" lookup %u oflags %u: got %d, want %d",
-		              c->path, c->lookup, c->oflags, got, (int)c->want);
+			      c->path, c->lookup, c->oflags, got, (int)c->want);
 		if (got != WASI_SUCCESS)
 			continue;
 		if (c->text != NULL) {
@@ -162,9 +162,8 @@ END_TEST
 /* Calls that make and remove names stay inside as well, whatever their last component is. */
 START_TEST(names_are_changed_inside_only)
 {
-	static const char *const outside[] = { "../x",       "up_dir/x",   "dir/../../x",
-		                               "/tmp/x",     "..",         "dir/../..",
-		                               "up_dir/../x" };
+	static const char *const outside[] = { "../x", "up_dir/x",  "dir/../../x", "/tmp/x",
+					       "..",   "dir/../..", "up_dir/../x" };
 	struct sandbox box;
 
 	sandbox_open(&box, (enum backend)_i, false, NULL);
@@ -288,7 +287,7 @@ START_TEST(hard_links_share_a_file)
 	EXPECT(stat_at(&box, "link_to_link", 0, &a), WASI_SUCCESS);
 	ck_assert_int_eq((int)a.type, WASI_SYMBOLIC_LINK);
 	EXPECT(CALL(&box, path_link, ROOT_FD, FOLLOW, PATH_A, put_path(&box, PATH_A, "to_file"),
-	            ROOT_FD, PATH_B, put_path(&box, PATH_B, "n")),
+		    ROOT_FD, PATH_B, put_path(&box, PATH_B, "n")),
 	       WASI_EINVAL);
 	sandbox_close(&box);
 }
@@ -393,8 +392,7 @@ START_TEST(hostile_host_folders_stay_closed)
 	EXPECT(open_at(&box, ROOT_FD, "absolute", FOLLOW, 0, RIGHTS_R, 0, NULL), WASI_EPERM);
 	snprintf(path, sizeof path, "%s/proc", box.root);
 	ck_assert_int_eq(symlink("/proc/self/root", path), 0);
-	EXPECT(open_at(&box, ROOT_FD, "proc/etc/passwd", FOLLOW, 0, RIGHTS_R, 0, NULL),
-	       WASI_EPERM);
+	EXPECT(open_at(&box, ROOT_FD, "proc/etc/passwd", FOLLOW, 0, RIGHTS_R, 0, NULL), WASI_EPERM);
 	snprintf(path, sizeof path, "%s/fifo", box.root);
 	ck_assert_int_eq(mkfifo(path, 0666), 0);
 	/* Nobody is at the other end: opening does not wait for it. */
@@ -417,7 +415,7 @@ START_TEST(read_only_trees_are_not_changed)
 	sandbox_open(&box, (enum backend)_i, true, NULL);
 	if (box.backend == MEMORY) {
 		ck_assert_int_eq(vm_wasi_tree_put(box.tree, VM_STR("/dir/file"), "x", 1, NULL),
-		                 VM_OK);
+				 VM_OK);
 	} else {
 		char path[128];
 		snprintf(path, sizeof path, "%s/dir", box.root);
@@ -442,10 +440,10 @@ START_TEST(read_only_trees_are_not_changed)
 		EXPECT(unlink_at(&box, at_fd, file), WASI_EROFS);
 		EXPECT(symlink_at(&box, "x", at_fd, "new"), WASI_EROFS);
 		EXPECT(CALL(&box, path_filestat_set_times, at_fd, 0, PATH_A,
-		            put_path(&box, PATH_A, file), 0, 0, WASI_MTIM),
+			    put_path(&box, PATH_A, file), 0, 0, WASI_MTIM),
 		       WASI_EROFS);
-		EXPECT(open_at(&box, at_fd, file, 0, 0,
-		               RIGHTS_R | WASI_RIGHT_FD_FILESTAT_SET_TIMES, 0, &fd),
+		EXPECT(open_at(&box, at_fd, file, 0, 0, RIGHTS_R | WASI_RIGHT_FD_FILESTAT_SET_TIMES,
+			       0, &fd),
 		       WASI_SUCCESS);
 		EXPECT(write_fd(&box, fd, "y"), WASI_EROFS);
 		EXPECT(CALL(&box, fd_filestat_set_size, fd, 0), WASI_EROFS);
@@ -469,10 +467,10 @@ unit_suite(void)
 
 	tcase_add_loop_test(all, paths_lead_where_they_should, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, a_folder_is_the_root_of_what_is_opened_through_it, 0,
-	                    BACKEND_COUNT);
+			    BACKEND_COUNT);
 	tcase_add_loop_test(all, names_are_changed_inside_only, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, dots_and_slashes_at_the_end_are_refused_where_a_name_is_needed, 0,
-	                    BACKEND_COUNT);
+			    BACKEND_COUNT);
 	tcase_add_loop_test(all, renames_keep_to_the_rules, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, hard_links_share_a_file, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, links_are_read_and_made_through, 0, BACKEND_COUNT);

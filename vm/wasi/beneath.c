@@ -61,8 +61,8 @@ struct place {
 struct host_walk {
 	struct wasi_walk path;
 	int root;
-	int dir;        /* where the walk is; root itself at depth 0 */
-	unsigned depth; /* folders below root */
+	int dir;                             /* where the walk is; root itself at depth 0 */
+	unsigned depth;                      /* folders below root */
 	struct place places[WALK_DEPTH_MAX]; /* those above dir, root first */
 };
 

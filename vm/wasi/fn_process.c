@@ -27,8 +27,7 @@ static enum wasi_errno
 put_strings(const struct wasi_call *call, const struct wasi_strings *strings)
 {
 	const uint32_t base = call->args[1].u32;
-	uint8_t *pointers =
-	    wasi_guest_range(call, call->args[0].u32, (uint64_t)strings->count * 4);
+	uint8_t *pointers = wasi_guest_range(call, call->args[0].u32, (uint64_t)strings->count * 4);
 	uint8_t *bytes = wasi_guest_range(call, base, strings->size_bytes);
 	uint32_t at = 0;
 

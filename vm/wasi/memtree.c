@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "vm/base/utf8.h"
+#include "vm/wasi/glob.h"
 #include "vm/wasi/walk.h"
 
 /* --- accounting --------------------------------------------------------------------------- */
@@ -157,7 +159,7 @@ insert_entry(struct mem_dir *dir, struct mem_entry *entry)
 	size_t slot = find_slot(dir, entry->name, entry->name_len, &found);
 
 	memmove(dir->by_name + slot + 1, dir->by_name + slot,
-	        (dir->count - slot) * sizeof *dir->by_name);
+		(dir->count - slot) * sizeof *dir->by_name);
 	dir->by_name[slot] = entry;
 	dir->count++;
 	entry->age = dir->next_age++;
@@ -174,7 +176,7 @@ add_name_of(struct mem_node *dir, struct mem_node *node)
 
 enum wasi_errno
 mem_name_add(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
-             struct mem_node *node)
+	     struct mem_node *node)
 {
 	const uint64_t cost = MEM_ENTRY_BYTES + name_len;
 
@@ -260,7 +262,7 @@ mem_node_close(struct vm_wasi_tree *tree, struct mem_node *node)
 
 void
 mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir_node, const char *name,
-                size_t name_len)
+		size_t name_len)
 {
 	struct mem_dir *dir = &dir_node->of.dir;
 	bool found;
@@ -270,7 +272,7 @@ mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir_node, const char
 
 	dir->count--;
 	memmove(dir->by_name + slot, dir->by_name + slot + 1,
-	        (dir->count - slot) * sizeof *dir->by_name);
+		(dir->count - slot) * sizeof *dir->by_name);
 	dir->by_age[find_age(dir, entry->age)].entry = NULL;
 	compact(dir);
 	discharge(tree, MEM_ENTRY_BYTES + entry->name_len);
@@ -281,11 +283,12 @@ mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir_node, const char
 }
 
 void
-mem_name_replace(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-                 size_t name_len, struct mem_node *node)
+mem_name_replace(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
+		 struct mem_node *node)
 {
 	bool found;
-	struct mem_entry *entry = dir->of.dir.by_name[find_slot(&dir->of.dir, name, name_len, &found)];
+	struct mem_entry *entry =
+	    dir->of.dir.by_name[find_slot(&dir->of.dir, name, name_len, &found)];
 	struct mem_node *old = entry->node;
 
 	entry->node = node;
@@ -317,7 +320,7 @@ alloc_node(struct vm_wasi_tree *tree, enum wasi_filetype type, enum wasi_errno *
 
 enum wasi_errno
 mem_node_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
-             enum wasi_filetype type, struct mem_node **out)
+	     enum wasi_filetype type, struct mem_node **out)
 {
 	enum wasi_errno e;
 	struct mem_node *node = alloc_node(tree, type, &e);
@@ -335,7 +338,7 @@ mem_node_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, 
 
 enum wasi_errno
 mem_link_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
-             const char *target)
+	     const char *target)
 {
 	const size_t len = strlen(target);
 	enum wasi_errno e;
@@ -437,11 +440,11 @@ arrive(const struct wasi_walk *walk, struct mem_node *dir, struct mem_node *node
 /* Go to what the component last taken names, from *dir. *done when the path ends there. */
 static enum wasi_errno
 follow_name(struct wasi_walk *walk, struct mem_node **dir, enum mem_follow follow,
-            struct mem_place *out, bool *done)
+	    struct mem_place *out, bool *done)
 {
 	struct mem_node *node = mem_find(*dir, walk->name, walk->name_len);
 	bool through = !walk->last || follow == MEM_FOLLOW_ALWAYS ||
-	               (follow == MEM_FOLLOW_BEFORE_SLASH && walk->slash);
+		       (follow == MEM_FOLLOW_BEFORE_SLASH && walk->slash);
 
 	if (node != NULL && node->type == WASI_SYMBOLIC_LINK && through)
 		return wasi_walk_link(walk, node->of.link.target, node->of.link.len);
@@ -458,8 +461,7 @@ follow_name(struct wasi_walk *walk, struct mem_node **dir, enum mem_follow follo
 }
 
 enum wasi_errno
-mem_resolve(struct mem_node *start, const char *path, enum mem_follow follow,
-            struct mem_place *out)
+mem_resolve(struct mem_node *start, const char *path, enum mem_follow follow, struct mem_place *out)
 {
 	struct mem_node *dir = start;
 	struct wasi_walk walk;
@@ -503,9 +505,10 @@ vm_wasi_tree_new(uint64_t bytes_max, struct vm_wasi_tree **out, struct vm_error 
 	if (e != WASI_SUCCESS) {
 		free(tree);
 		if (e == WASI_ENOSPC)
-			return vm_error_set(err, VM_E_LIMIT, VM_NO_OFFSET,
-			                    "a file tree needs at least %d bytes, the limit is %llu",
-			                    MEM_NODE_BYTES, (unsigned long long)bytes_max);
+			return vm_error_set(
+			    err, VM_E_LIMIT, VM_NO_OFFSET,
+			    "a file tree needs at least %d bytes, the limit is %llu",
+			    MEM_NODE_BYTES, (unsigned long long)bytes_max);
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 	}
 	tree->root->names = 1;
@@ -549,7 +552,7 @@ static enum vm_status
 put_error(struct vm_error *err, enum vm_status status, struct vm_str path, const char *why)
 {
 	return vm_error_set(err, status, VM_NO_OFFSET, "file \"%.*s\": %s",
-	                    (int)(path.len < 200 ? path.len : 200), path.data, why);
+			    (int)(path.len < 200 ? path.len : 200), path.data, why);
 }
 
 /* Copy a path for resolution, without the slash it may begin with. */
@@ -566,6 +569,8 @@ check_path(struct vm_str path, char buf[WASI_PATH_MAX])
 		return "the path is too long";
 	if (memchr(path.data, '\0', path.len) != NULL)
 		return "the path contains NUL";
+	if (!utf8_is_valid((const uint8_t *)path.data, path.len))
+		return "the path is not UTF-8";
 	memcpy(buf, path.data, path.len);
 	buf[path.len] = '\0';
 	for (const char *part = buf;; part++) {
@@ -630,7 +635,7 @@ put_file(struct vm_wasi_tree *tree, const char *path, const void *data, size_t l
 
 enum vm_status
 vm_wasi_tree_put(struct vm_wasi_tree *tree, struct vm_str path, const void *data, size_t len,
-                 struct vm_error *err)
+		 struct vm_error *err)
 {
 	char buf[WASI_PATH_MAX];
 	const char *wrong = check_path(path, buf);
@@ -651,122 +656,101 @@ vm_wasi_tree_put(struct vm_wasi_tree *tree, struct vm_str path, const void *data
 	}
 }
 
-/*
- * '*' stands for any run without '/', "**" for any run. On a mismatch the last star takes one
- * more byte; a single star that cannot hands over to the last double one.
- */
-static bool
-matches(const char *pattern, const char *end, const char *text)
-{
-	const char *star = NULL, *star_text = NULL;
-	const char *deep = NULL, *deep_text = NULL;
+/* A folder on the way down: where to go on in it, and what its path is. */
+struct level {
+	const struct mem_dir *dir;
+	size_t at;
+	size_t path_len;
+	struct glob_state state;
+};
 
-	for (;;) {
-		if (end - pattern >= 2 && pattern[0] == '*' && pattern[1] == '*') {
-			while (pattern < end && *pattern == '*')
-				pattern++;
-			deep = pattern;
-			deep_text = text;
-			star = NULL;
-		} else if (pattern < end && *pattern == '*') {
-			star = ++pattern;
-			star_text = text;
-		} else if (*text == '\0' && pattern == end) {
-			return true;
-		} else if (*text != '\0' && pattern < end && *pattern == *text) {
-			pattern++;
-			text++;
-		} else if (star != NULL && *star_text != '\0' && *star_text != '/') {
-			pattern = star;
-			text = ++star_text;
-		} else if (deep != NULL && *deep_text != '\0') {
-			pattern = deep;
-			text = ++deep_text;
-			star = NULL;
-		} else {
-			return false;
-		}
-	}
-}
-
-/* Full paths of the walk over the tree: grows with depth. */
-struct path_buf {
-	char *data;
-	size_t len;
+struct collector {
+	struct glob glob;
+	struct level *levels;
+	size_t depth; /* levels in use */
 	size_t capacity;
+	char path[WASI_PATH_MAX];
 };
 
 static bool
-path_push(struct path_buf *path, const struct mem_entry *entry)
+push_level(struct collector *c, const struct mem_node *node, size_t path_len,
+	   const struct glob_state *state)
 {
-	size_t need = path->len + 1 + entry->name_len + 1;
-
-	if (need > path->capacity) {
-		char *data = realloc(path->data, need * 2);
-		if (data == NULL)
+	if (c->depth == c->capacity) {
+		size_t capacity = c->capacity == 0 ? 16 : c->capacity * 2;
+		struct level *levels = realloc(c->levels, capacity * sizeof *levels);
+		if (levels == NULL)
 			return false;
-		path->data = data;
-		path->capacity = need * 2;
+		c->levels = levels;
+		c->capacity = capacity;
 	}
-	path->data[path->len] = '/';
-	memcpy(path->data + path->len + 1, entry->name, entry->name_len + 1);
-	path->len = need - 1;
+	c->levels[c->depth++] = (struct level){ &node->of.dir, 0, path_len, *state };
 	return true;
 }
 
-static void
-path_pop(struct path_buf *path)
+/*
+ * The next entry in order whose path may match, with its path and the state behind that; NULL at
+ * the end. A path that no call could name is passed over, and so is all below it.
+ */
+static const struct mem_entry *
+next_entry(struct collector *c, size_t *out_path_len, struct glob_state *out_state)
 {
-	while (path->len > 0 && path->data[--path->len] != '/')
-		;
-	path->data[path->len] = '\0';
+	while (c->depth > 0) {
+		struct level *level = &c->levels[c->depth - 1];
+		if (level->at == level->dir->count) {
+			c->depth--;
+			continue;
+		}
+		const struct mem_entry *entry = level->dir->by_name[level->at++];
+		const size_t end = level->path_len + 1 + entry->name_len;
+		if (end >= sizeof c->path)
+			continue;
+		c->path[level->path_len] = '/';
+		memcpy(c->path + level->path_len + 1, entry->name, entry->name_len + 1);
+		*out_state = level->state;
+		glob_step(&c->glob, out_state, c->path + level->path_len, end - level->path_len);
+		*out_path_len = end;
+		if (!glob_is_dead(out_state))
+			return entry;
+	}
+	return NULL;
 }
 
-/*
- * The walk keeps no stack: on the way up, the name just left tells where to go on in the folder
- * above.
- */
 enum vm_status
 vm_wasi_tree_collect(const struct vm_wasi_tree *tree, struct vm_str pattern,
-                     enum vm_status (*visit)(void *env, struct vm_str path, const void *data,
-                                             size_t len, struct vm_error *err),
-                     void *env, struct vm_error *err)
+		     enum vm_status (*visit)(void *env, struct vm_str path, const void *data,
+					     size_t len, struct vm_error *err),
+		     void *env, struct vm_error *err)
 {
-	struct path_buf path = { 0 };
-	const struct mem_node *dir = tree->root;
+	struct collector *c = calloc(1, sizeof *c);
+	const struct mem_entry *entry;
+	struct glob_state state;
 	enum vm_status st = VM_OK;
-	size_t at = 0;
+	size_t len;
 
-	while (st == VM_OK) {
-		if (at == dir->of.dir.count) {
-			if (dir == tree->root)
-				break;
-			const char *name = strrchr(path.data, '/') + 1;
-			bool found;
-			dir = dir->of.dir.parent;
-			at = find_slot(&dir->of.dir, name, strlen(name), &found) + 1;
-			path_pop(&path);
-			continue;
-		}
-		const struct mem_entry *entry = dir->of.dir.by_name[at];
-		if (!path_push(&path, entry)) {
-			st = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
-			break;
-		}
-		if (entry->node->type == WASI_DIRECTORY) {
-			dir = entry->node;
-			at = 0;
-			continue;
-		}
-		const struct mem_file *file = &entry->node->of.file;
-		if (entry->node->type == WASI_REGULAR_FILE &&
-		    matches(pattern.data, pattern.data + pattern.len, path.data))
-			st = visit(env, (struct vm_str){ path.data, path.len },
-			           file->data == NULL ? (const void *)"" : file->data,
-			           file->size_bytes, err);
-		path_pop(&path);
-		at++;
+	if (c == NULL)
+		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
+	if (!glob_compile(&c->glob, pattern.data, pattern.len)) {
+		st = vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
+				  "a pattern of %zu bytes is too long, the limit is %d",
+				  pattern.len, GLOB_TOKENS_MAX);
+		goto done;
 	}
-	free(path.data);
+	state = glob_start(&c->glob);
+	if (!push_level(c, tree->root, 0, &state))
+		st = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
+	while (st == VM_OK && (entry = next_entry(c, &len, &state)) != NULL) {
+		const struct mem_node *node = entry->node;
+		if (node->type == WASI_DIRECTORY && !push_level(c, node, len, &state))
+			st = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
+		if (node->type == WASI_REGULAR_FILE && glob_accepts(&c->glob, &state))
+			st = visit(env, (struct vm_str){ c->path, len },
+				   node->of.file.data == NULL ? (const void *)""
+							      : node->of.file.data,
+				   node->of.file.size_bytes, err);
+	}
+done:
+	free(c->levels);
+	free(c);
 	return st;
 }

@@ -88,7 +88,8 @@ void mem_tree_detach(struct vm_wasi_tree *tree);
 
 /* Where a path leads. */
 struct mem_place {
-	struct mem_node *dir;  /* that has or would have the name; NULL when the path ends in a dot */
+	struct mem_node
+	    *dir; /* that has or would have the name; NULL when the path ends in a dot */
 	struct mem_node *node; /* or NULL: there is none of that name */
 	char name[WASI_NAME_MAX + 1];
 	size_t name_len;
@@ -104,27 +105,27 @@ enum mem_follow { MEM_FOLLOW_NEVER, MEM_FOLLOW_BEFORE_SLASH, MEM_FOLLOW_ALWAYS }
  *         non-folder; WASI_ELOOP, WASI_ENAMETOOLONG
  */
 enum wasi_errno mem_resolve(struct mem_node *start, const char *path, enum mem_follow follow,
-                            struct mem_place *out);
+			    struct mem_place *out);
 
 /*
  * Make a node of the type with a name in a folder that has none such.
  * Returns WASI_ENOSPC, WASI_ENOMEM, WASI_ENOENT when the folder was removed.
  */
 enum wasi_errno mem_node_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-                             size_t name_len, enum wasi_filetype type, struct mem_node **out);
+			     size_t name_len, enum wasi_filetype type, struct mem_node **out);
 /* The same for a symbolic link. */
 enum wasi_errno mem_link_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-                             size_t name_len, const char *target);
+			     size_t name_len, const char *target);
 /* Give a node one more name. Errors as mem_node_new. */
 enum wasi_errno mem_name_add(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-                             size_t name_len, struct mem_node *node);
+			     size_t name_len, struct mem_node *node);
 /* Take away a name that exists. */
 void mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-                     size_t name_len);
+		     size_t name_len);
 
 /* Give a name that exists to another node. */
 void mem_name_replace(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-                      size_t name_len, struct mem_node *node);
+		      size_t name_len, struct mem_node *node);
 
 struct mem_node *mem_find(const struct mem_node *dir, const char *name, size_t name_len);
 
@@ -137,4 +138,4 @@ void mem_node_close(struct vm_wasi_tree *tree, struct mem_node *node);
 
 /* Change a file's size; new bytes are zero. Returns WASI_ENOSPC, WASI_ENOMEM. */
 enum wasi_errno mem_file_resize(struct vm_wasi_tree *tree, struct mem_node *node,
-                                uint64_t size_bytes);
+				uint64_t size_bytes);

@@ -12,9 +12,9 @@ int
 main(void)
 {
 	static const char *const ways[] = {
-		"/../secret",       "/a/../../secret", "/up",           "/up_dir/file",
-		"/absolute",        "/a/up",           "/up_dir/../secret", "/proc/self/environ",
-		"/./.././secret",
+		"/../secret",        "/a/../../secret",    "/up",
+		"/up_dir/file",      "/absolute",          "/a/up",
+		"/up_dir/../secret", "/proc/self/environ", "/./.././secret",
 	};
 	struct stat st;
 
