@@ -74,10 +74,10 @@ v128_to(void *to, union v128 v)
 
 #define SPLAT(symbol, lanes, from)                                                                 \
 	VECTOR_HANDLER(symbol, {                                                                   \
-		union v128 r;                                                                      \
+		union v128 v;                                                                      \
 		for (size_t i = 0; i < COUNT(lanes); i++)                                          \
-			r.lanes[i] = from;                                                         \
-		TO_V(r);                                                                           \
+			v.lanes[i] = from;                                                         \
+		TO_V(v);                                                                           \
 	})
 
 #define CAST_u8(v) ((uint8_t)(v))
