@@ -114,13 +114,13 @@ is_option(const struct parser *p, const char *word)
 static const struct cli_option *
 find_option(const struct parser *p, const char *name, size_t len, char letter)
 {
-	const struct cli_option *lists[2] = { options_of(p->args.verb),
-		                              p->program->options != NULL ? p->program->options
-		                                                          : no_options };
+	const struct cli_option *common = p->program->options;
+	const struct cli_option *lists[] = { options_of(p->args.verb),
+		                             common != NULL ? common : no_options };
 
 	for (int i = 0; i < 2; i++) {
-		const struct cli_option *o = letter != 0 ? find_letter_in(lists[i], letter)
-		                                         : find_in(lists[i], name, len);
+		const struct cli_option *o =
+		    letter != 0 ? find_letter_in(lists[i], letter) : find_in(lists[i], name, len);
 		if (o != NULL)
 			return o;
 	}
@@ -141,7 +141,8 @@ static bool
 unknown_option(struct parser *p, const char *word, size_t len)
 {
 	if (p->args.verb == NULL)
-		return refuse(p, "unknown option %.*s (options of a verb stand after it)", (int)len, word);
+		return refuse(p, "unknown option %.*s (options of a verb stand after it)", (int)len,
+		              word);
 	return refuse(p, "unknown option %.*s of \"%s\" (see %s %s --help)", (int)len, word,
 	              p->args.verb->name, p->program->name, p->args.verb->name);
 }
@@ -163,8 +164,8 @@ parse_long(struct parser *p, const char *word)
 	}
 	if (value == NULL) {
 		if (p->next >= p->argc)
-			return refuse(p, "option --%s needs a value: --%s %s", option->name, option->name,
-			              option->value);
+			return refuse(p, "option --%s needs a value: --%s %s", option->name,
+			              option->name, option->value);
 		value = p->argv[p->next++];
 	}
 	return take_option(p, option, value);
@@ -217,7 +218,8 @@ parse_verb(struct parser *p, const char *word)
 		return true;
 	}
 	if (begins_a_verb(program, word))
-		return refuse(p, "\"%.64s\" is not a whole verb (see %s --help)", word, program->name);
+		return refuse(p, "\"%.64s\" is not a whole verb (see %s --help)", word,
+		              program->name);
 	return refuse(p, "unknown verb \"%.64s\" (see %s --help)", word, program->name);
 }
 
@@ -260,11 +262,10 @@ check_words(struct parser *p)
 	if (verb == NULL)
 		return refuse(p, "a verb is missing (see %s --help)", p->program->name);
 	if (p->args.word_count < verb->words_min || p->args.word_count > verb->words_max)
-		return refuse(p, "%s: %s: usage: %s %s%s%s", verb->name,
-		              p->args.word_count < verb->words_min ? "a word is missing"
-		                                                   : "too many words",
-		              p->program->name, verb->name, verb->name[0] != '\0' ? " " : "",
-		              verb->usage);
+		return refuse(
+		    p, "%s: %s: usage: %s %s%s%s", verb->name,
+		    p->args.word_count < verb->words_min ? "a word is missing" : "too many words",
+		    p->program->name, verb->name, verb->name[0] != '\0' ? " " : "", verb->usage);
 	return true;
 }
 
@@ -272,7 +273,9 @@ bool
 cli_parse(const struct cli_program *program, int argc, char *const *argv, struct cli_args *out_args,
           char message[CLI_MESSAGE_BYTES])
 {
-	struct parser p = { .program = program, .argc = argc, .argv = argv, .next = 1, .message = message };
+	struct parser p = {
+		.program = program, .argc = argc, .argv = argv, .next = 1, .message = message
+	};
 	size_t letters = 1;
 
 	message[0] = '\0';
@@ -387,8 +390,8 @@ write_options(FILE *out, const struct cli_option *options)
 
 		if (o->letter != 0)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-		snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->value != NULL ? " " : "",
-		         o->value != NULL ? o->value : "");
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name,
+		         o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
 		write_row(out, left, o->help);
 	}
 }
@@ -422,8 +425,8 @@ write_program_help(FILE *out, const struct cli_program *program)
 
 		if ((verb->flags & CLI_HIDDEN) != 0)
 			continue;
-		snprintf(left, sizeof(left), "%s%s%s", verb->name, verb->usage[0] != '\0' ? " " : "",
-		         verb->usage);
+		snprintf(left, sizeof(left), "%s%s%s", verb->name,
+		         verb->usage[0] != '\0' ? " " : "", verb->usage);
 		write_row(out, left, verb->help);
 	}
 }

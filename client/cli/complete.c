@@ -59,7 +59,8 @@ write_second_words(FILE *out, const struct cli_program *program, const char *fir
 	for (size_t i = 0; i < program->verb_count; i++) {
 		const char *name = program->verbs[i].name;
 
-		if (!is_shown(&program->verbs[i]) || strncmp(name, first, len) != 0 || name[len] != ' ')
+		if (!is_shown(&program->verbs[i]) || strncmp(name, first, len) != 0 ||
+		    name[len] != ' ')
 			continue;
 		fprintf(out, "%s%s", gap, name + len + 1);
 		gap = " ";
@@ -125,8 +126,9 @@ write_bash_group(FILE *out, const struct cli_program *program, const char *first
 static void
 write_bash_tables(FILE *out, const struct cli_program *program)
 {
-	fprintf(out, "# Sets verbs (words that go on with the verb $1), options, kinds (of its words).\n"
-	             "_%s_verb()\n{\n\tverbs='' options='--help",
+	fprintf(out,
+	        "# Sets verbs (words that go on with the verb $1), options, kinds (of its words).\n"
+	        "_%s_verb()\n{\n\tverbs='' options='--help",
 	        program->name);
 	write_bash_words(out, program->options);
 	fputs("' kinds=()\n\tcase $1 in\n\t'') verbs='", out);
@@ -149,11 +151,12 @@ write_bash_tables(FILE *out, const struct cli_program *program)
 		}
 		fputs(") ;;\n", out);
 	}
-	fprintf(out,
-	        "\t*) return 1 ;;\n\tesac\n}\n\n"
-	        "# Sets kind, of the value that option $2 of verb $1 takes; fails when it takes none.\n"
-	        "_%s_value()\n{\n\tcase $2 in\n",
-	        program->name);
+	fprintf(
+	    out,
+	    "\t*) return 1 ;;\n\tesac\n}\n\n"
+	    "# Sets kind, of the value that option $2 of verb $1 takes; fails when it takes none.\n"
+	    "_%s_value()\n{\n\tcase $2 in\n",
+	    program->name);
 	for (const struct cli_option *o = options_or_none(program->options); o->name != NULL; o++)
 		if (o->value != NULL) {
 			fprintf(out, "\t--%s", o->name);
@@ -178,8 +181,12 @@ static const char bash_body[] =
     "\tlocal kind=$1 cur=$2 word\n"
     "\tshift 2\n"
     "\tcase $kind in\n"
-    "\t@file) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
-    "\t@folder) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"); return ;;\n"
+    "\t@file | @folder)\n"
+    "\t\tcompopt -o filenames 2>/dev/null\n"
+    "\t\t[[ $kind == @file ]] && word=-f || word=-d\n"
+    "\t\tmapfile -t COMPREPLY < <(compgen $word -- \"$cur\")\n"
+    "\t\treturn\n"
+    "\t\t;;\n"
     "\tesac\n"
     "\twhile IFS= read -r word; do\n"
     "\t\t[[ -n $word && $word == \"$cur\"* ]] && COMPREPLY+=(\"$(printf %q \"$word\")\")\n"
@@ -198,7 +205,7 @@ static const char bash_body[] =
     "\tlocal -a words nouns=() kinds\n"
     "\tlocal i waiting='' ended=''\n"
     "\n"
-    "\t# Split at blanks alone: the shell's own words end at ':' too, which is part of a name here.\n"
+    "\t# Split at blanks alone: the shell's own words end at ':', which names have inside.\n"
     "\tread -ra words <<<\"$line\"\n"
     "\t[[ $line == *[[:space:]] ]] && words+=('')\n"
     "\tcur=${words[${#words[@]} - 1]}\n"
@@ -391,39 +398,37 @@ static const char zsh_ask[] =
     "\n"
     "_~() {\n";
 
-static const char zsh_verb[] =
-    "\tlocal verb='' next word waiting='' curcontext=$curcontext\n"
-    "\tlocal -a line common\n"
-    "\tlocal -A opt_args\n"
-    "\tinteger i\n"
-    "\n"
-    "\t# Find the verb, and take its words out of the line.\n"
-    "\tfor ((i = 2; i < CURRENT; i++)); do\n"
-    "\t\tword=$words[i]\n"
-    "\t\tif [[ -n $waiting ]]; then\n"
-    "\t\t\twaiting=''\n"
-    "\t\telif [[ $word == -* ]]; then\n"
-    "\t\t\t[[ \" $takes_value \" == *\" $word \"* ]] && waiting=1\n"
-    "\t\telse\n"
-    "\t\t\tnext=${verb:+$verb }$word\n"
-    "\t\t\t(( ${verbs[(Ie)$next]} )) || break\n"
-    "\t\t\tverb=$next\n"
-    "\t\t\twords[i]=()\n"
-    "\t\t\t(( CURRENT--, i-- ))\n"
-    "\t\tfi\n"
-    "\tdone\n"
-    "\n";
+static const char zsh_verb[] = "\tlocal verb='' next word waiting='' curcontext=$curcontext\n"
+			       "\tlocal -a line common\n"
+			       "\tlocal -A opt_args\n"
+			       "\tinteger i\n"
+			       "\n"
+			       "\t# Find the verb, and take its words out of the line.\n"
+			       "\tfor ((i = 2; i < CURRENT; i++)); do\n"
+			       "\t\tword=$words[i]\n"
+			       "\t\tif [[ -n $waiting ]]; then\n"
+			       "\t\t\twaiting=''\n"
+			       "\t\telif [[ $word == -* ]]; then\n"
+			       "\t\t\t[[ \" $takes_value \" == *\" $word \"* ]] && waiting=1\n"
+			       "\t\telse\n"
+			       "\t\t\tnext=${verb:+$verb }$word\n"
+			       "\t\t\t(( ${verbs[(Ie)$next]} )) || break\n"
+			       "\t\t\tverb=$next\n"
+			       "\t\t\twords[i]=()\n"
+			       "\t\t\t(( CURRENT--, i-- ))\n"
+			       "\t\tfi\n"
+			       "\tdone\n"
+			       "\n";
 
 /* The file is loaded as the function's body the first time, or sourced. */
-static const char zsh_end[] =
-    "\tesac\n"
-    "}\n"
-    "\n"
-    "if [[ ${funcstack[1]-} == _~ ]]; then\n"
-    "\t_~ \"$@\"\n"
-    "else\n"
-    "\tcompdef _~ ~\n"
-    "fi\n";
+static const char zsh_end[] = "\tesac\n"
+			      "}\n"
+			      "\n"
+			      "if [[ ${funcstack[1]-} == _~ ]]; then\n"
+			      "\t_~ \"$@\"\n"
+			      "else\n"
+			      "\tcompdef _~ ~\n"
+			      "fi\n";
 
 static void
 write_zsh_group_name(FILE *out, const struct cli_program *program, const char *first, size_t len)
@@ -525,15 +530,15 @@ write_fish_nouns(FILE *out, const struct cli_program *program, const struct cli_
 
 		if (len == 0)
 			continue;
-		fprintf(out, "complete -c %s -n '__%s_verb \"%s\" %d%s' ", program->name, program->name,
-		        verb->name, n, last ? " more" : "");
+		fprintf(out, "complete -c %s -n '__%s_verb \"%s\" %d%s' ", program->name,
+		        program->name, verb->name, n, last ? " more" : "");
 		if (strncmp(part, "@file", 5) == 0)
 			fputs("-F\n", out);
 		else if (strncmp(part, "@folder", 7) == 0)
 			fputs("-a '(__fish_complete_directories)'\n", out);
 		else if (part[0] == '@')
-			fprintf(out, "-a '(%s __complete %.*s (__%s_nouns) 2>/dev/null)'\n", program->name,
-			        len - 1, part + 1, program->name);
+			fprintf(out, "-a '(%s __complete %.*s (__%s_nouns) 2>/dev/null)'\n",
+			        program->name, len - 1, part + 1, program->name);
 		else
 			fprintf(out, "-a '%.*s'\n", len, part);
 	}
@@ -558,8 +563,8 @@ write_fish_verb(FILE *out, const struct cli_program *program, const struct cli_v
 static void
 write_fish_group(FILE *out, const struct cli_program *program, const char *first, size_t len)
 {
-	fprintf(out, "complete -c %s -n '__%s_verb \"\" 0' -a '%.*s' -d '", program->name, program->name,
-	        (int)len, first);
+	fprintf(out, "complete -c %s -n '__%s_verb \"\" 0' -a '%.*s' -d '", program->name,
+	        program->name, (int)len, first);
 	write_second_words(out, program, first, len);
 	fputs("'\n", out);
 }

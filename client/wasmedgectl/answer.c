@@ -98,7 +98,8 @@ answer_bytes(struct ctl *ctl, const json_t *output, char **out, size_t *out_len)
 	if (which == text && text != NULL) {
 		memcpy(bytes, json_string_value(text), len);
 	} else if (which != NULL && len > 0 &&
-	           !rpc_base64_decode(json_string_value(which), len, (uint8_t *)bytes, &len, &bad)) {
+	           !rpc_base64_decode(json_string_value(which), len, (uint8_t *)bytes, &len,
+	                              &bad)) {
 		free(bytes);
 		return ctl_fail(ctl, EXIT_CODE_FAILED, "the output that came is not base64");
 	}
@@ -122,7 +123,9 @@ show_output(struct ctl *ctl, const json_t *answer, const char *name, FILE *out, 
 		return code;
 	answer_write(out, is_terminal, bytes, len);
 	if (json_is_true(json_object_get(output, "truncated")))
-		ctl_note(ctl, "%s was cut: %zu of %" PRIu64 " bytes are here (--%s-bytes raises the limit)",
+		ctl_note(ctl,
+		         "%s was cut: %zu of %" PRIu64
+		         " bytes are here (--%s-bytes raises the limit)",
 		         name, len, ctl_uint(output, "size"), name);
 	free(bytes);
 	return 0;
@@ -186,7 +189,8 @@ answer_outcome(struct ctl *ctl, const char *outcome, const char *limit, unsigned
 	if (strcmp(outcome, "cancelled") == 0)
 		ctl_note(ctl, "the job was cancelled");
 	else if (strcmp(outcome, "lost") == 0)
-		ctl_note(ctl, "the daemon went away while the job ran; nothing is known of its end");
+		ctl_note(ctl,
+		         "the daemon went away while the job ran; nothing is known of its end");
 	else if (strcmp(outcome, "exited") == 0 && guest_code > 255)
 		ctl_note(ctl, "the guest's exit code is %lu, which becomes 255 here", guest_code);
 	return exit_code_of_outcome(outcome, limit, guest_code);
@@ -214,7 +218,8 @@ answer_show(struct ctl *ctl, const json_t *answer, bool exact)
 		print_backtrace(ctl->err, trap);
 	}
 	/* i32: the guest's code is unsigned, JSON has it signed. */
-	return answer_outcome(ctl, outcome, ctl_text(trap, "code"), (unsigned long)(uint32_t)exit_code);
+	return answer_outcome(ctl, outcome, ctl_text(trap, "code"),
+	                      (unsigned long)(uint32_t)exit_code);
 }
 
 /* --- files --- */
@@ -261,7 +266,8 @@ create_below(int root, const char *path)
 		memcpy(name, path, len);
 		name[len] = '\0';
 		if (rest[strspn(rest, "/")] == '\0') {
-			file = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+			file = openat(folder, name,
+			              O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
 			break;
 		}
 		int inner = enter(folder, name);
@@ -293,16 +299,18 @@ collect_file(struct ctl *ctl, const json_t *file, int folder)
 {
 	const char *path = ctl_text(file, "path"), *href = ctl_text(file, "href");
 	struct http_request request = { .path = href,
-		                            .accept = "application/octet-stream",
-		                            .sink = http_sink_file };
+		                        .accept = "application/octet-stream",
+		                        .sink = http_sink_file };
 	struct http_response response = { 0 };
 
 	if (!href_is_safe(href))
-		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s: the daemon gave no proper address for it", path);
+		return ctl_fail(ctl, EXIT_CODE_FAILED,
+		                "%s: the daemon gave no proper address for it", path);
 	int fd = create_below(folder, path);
 	FILE *out = fd >= 0 ? fdopen(fd, "wb") : NULL;
 	if (out == NULL) {
-		int code = ctl_fail(ctl, EXIT_CODE_FAILED, "cannot put %s there: %s", path, strerror(errno));
+		int code = ctl_fail(ctl, EXIT_CODE_FAILED, "cannot put %s there: %s", path,
+		                    strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return code;
@@ -311,7 +319,8 @@ collect_file(struct ctl *ctl, const json_t *file, int folder)
 	int code = ctl_request(ctl, &request, &response);
 	bool failed = ferror(out) != 0;
 	if ((fclose(out) != 0 || failed) && code == 0)
-		code = ctl_fail(ctl, EXIT_CODE_FAILED, "cannot write %s: %s", path, strerror(errno));
+		code =
+		    ctl_fail(ctl, EXIT_CODE_FAILED, "cannot write %s: %s", path, strerror(errno));
 	http_response_clear(&response);
 	return code;
 }

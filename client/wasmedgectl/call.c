@@ -39,7 +39,7 @@ read_limits(struct ctl *ctl, const struct cli_args *args, bool given[static LIMI
 	for (size_t i = 0; i < LIMIT_COUNT && code == 0; i++) {
 		const char *option = limit_options[i].option;
 		size_t position = 0;
-		const char *text = cli_next(args, option, &position); /* not every verb has all of them */
+		const char *text = cli_next(args, option, &position); /* some verbs lack some */
 		unsigned ms = 0;
 
 		given[i] = text != NULL;
@@ -151,8 +151,8 @@ post_json(struct ctl *ctl, const struct cli_args *args, const char *what, struct
           const char *folder)
 {
 	struct http_request request = { .method = "POST",
-		                            .accept = "application/json",
-		                            .content_type = "application/json" };
+		                        .accept = "application/json",
+		                        .content_type = "application/json" };
 	char *module = NULL, *path = NULL, *body = NULL;
 	int code = ctl_module_path(ctl, args->words[0], &module);
 
@@ -176,12 +176,13 @@ done:
 	return code;
 }
 
-/* The writer would replace what is not UTF-8 in a word of the command line, and nobody would know. */
+/* The writer would replace what is not UTF-8 in a word, and nobody would know. */
 static int
 check_utf8(struct ctl *ctl, const char *text)
 {
 	if (!rpc_utf8_valid(text, strlen(text)))
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "%s is not UTF-8, which JSON has to be", text);
+		return ctl_fail(ctl, EXIT_CODE_USAGE, "%s is not UTF-8, which JSON has to be",
+		                text);
 	return 0;
 }
 
@@ -212,8 +213,8 @@ write_argument(struct ctl *ctl, struct rpc_writer *w, const char *text)
 		json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
 
 		if (json == NULL)
-			return ctl_fail(ctl, EXIT_CODE_USAGE, "argument %s: column %d: %s", text, error.column,
-			                error.text);
+			return ctl_fail(ctl, EXIT_CODE_USAGE, "argument %s: column %d: %s", text,
+			                error.column, error.text);
 		json_decref(json);
 		rpc_write_raw(w, text, strlen(text));
 	} else {
@@ -266,7 +267,8 @@ write_env(struct ctl *ctl, const struct cli_args *args, struct rpc_writer *w)
 		char *name = NULL;
 
 		if (equals == NULL || equals == text)
-			return ctl_fail(ctl, EXIT_CODE_USAGE, "--env: expected NAME=VALUE, found %s", text);
+			return ctl_fail(ctl, EXIT_CODE_USAGE,
+			                "--env: expected NAME=VALUE, found %s", text);
 		code = check_utf8(ctl, text);
 		if (code == 0)
 			code = ctl_format(ctl, &name, "%.*s", (int)(equals - text), text);
@@ -444,7 +446,8 @@ show_raw(struct ctl *ctl, const struct http_response *response)
 	if (outcome == NULL)
 		return ctl_fail(ctl, EXIT_CODE_FAILED, "the reply does not say how the run ended");
 	if (strcmp(outcome, "exited") != 0)
-		ctl_note(ctl, "the run did not end by itself: %s (without --raw more is shown)", outcome);
+		ctl_note(ctl, "the run did not end by itself: %s (without --raw more is shown)",
+		         outcome);
 	return answer_outcome(ctl, outcome, "",
 	                      exit_code != NULL ? strtoul(exit_code, NULL, 10) & 0xffffffff : 0);
 }
@@ -453,16 +456,17 @@ static int
 run_raw(struct ctl *ctl, const struct cli_args *args)
 {
 	struct http_request request = { .method = "POST",
-		                            .accept = "application/octet-stream",
-		                            .content_type = "application/octet-stream",
-		                            .sink = write_out,
-		                            .sink_context = ctl->out };
+		                        .accept = "application/octet-stream",
+		                        .content_type = "application/octet-stream",
+		                        .sink = write_out,
+		                        .sink_context = ctl->out };
 	struct http_response response = { 0 };
 	char *path = NULL;
 
 	if (cli_has(args, "file") || cli_has(args, "collect") || cli_has(args, "async"))
-		return ctl_fail(ctl, EXIT_CODE_USAGE,
-		                "--raw carries standard input and output only: no --file, --collect, --async");
+		return ctl_fail(
+		    ctl, EXIT_CODE_USAGE,
+		    "--raw carries standard input and output only: no --file, --collect, --async");
 	int code = raw_path(ctl, args, &path);
 	if (code == 0 && cli_has(args, "stdin"))
 		code = ctl_open_body(ctl, cli_value(args, "stdin"), request.content_type, &request);
@@ -487,10 +491,12 @@ verb_run(void *context, const struct cli_args *args)
 	const char *folder = cli_value(args, "out");
 
 	if (cli_has(args, "collect") != (folder != NULL))
-		return ctl_fail(ctl, EXIT_CODE_USAGE,
-		                "--collect says which files, --out where to put them: give both or none");
+		return ctl_fail(
+		    ctl, EXIT_CODE_USAGE,
+		    "--collect says which files, --out where to put them: give both or none");
 	if (folder != NULL && cli_has(args, "async"))
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "--out needs the end of the run: not with --async");
+		return ctl_fail(ctl, EXIT_CODE_USAGE,
+		                "--out needs the end of the run: not with --async");
 	if (folder != NULL && (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)))
 		return ctl_fail(ctl, EXIT_CODE_USAGE, "--out: %s is not a folder", folder);
 	return cli_has(args, "raw") ? run_raw(ctl, args) : run_json(ctl, args);

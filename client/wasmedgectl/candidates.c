@@ -17,7 +17,7 @@ static void
 offer(struct ctl *ctl, const char *text)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	                            "._-:/@+";
+				    "._-:/@+";
 
 	if (text[0] != '\0' && text[0] != '-' && strspn(text, plain) == strlen(text))
 		fprintf(ctl->out, "%s\n", text);
@@ -68,7 +68,7 @@ offer_contexts(struct ctl *ctl)
 
 	if (!contexts_load(&contexts, message))
 		return;
-	json_object_foreach(json_object_get(contexts.root, "contexts"), name, value)
+	json_object_foreach (json_object_get(contexts.root, "contexts"), name, value)
 		offer(ctl, name);
 	contexts_clear(&contexts);
 }

@@ -77,7 +77,8 @@ absolute_path(struct ctl *ctl, const char *path, char **out)
 		return path != NULL ? ctl_format(ctl, out, "%s", path) : 0;
 	here = realpath(".", NULL);
 	if (here == NULL)
-		return ctl_fail(ctl, EXIT_CODE_FAILED, "cannot tell the present folder: give a full path");
+		return ctl_fail(ctl, EXIT_CODE_FAILED,
+		                "cannot tell the present folder: give a full path");
 	code = ctl_format(ctl, out, "%s/%s", here, path);
 	free(here);
 	return code;
@@ -93,11 +94,12 @@ verb_context_set(void *context, const struct cli_args *args)
 
 	if (!contexts_name_is_valid(name))
 		return ctl_fail(ctl, EXIT_CODE_USAGE,
-		                "%s: a context's name has at most %d letters, digits and . _ -", name,
-		                CONTEXT_NAME_MAX);
+		                "%s: a context's name has at most %d letters, digits and . _ -",
+		                name, CONTEXT_NAME_MAX);
 	if (host == NULL || !http_host_is_valid(host))
-		return ctl_fail(ctl, EXIT_CODE_USAGE,
-		                "say where the daemon is: --host unix:/path or --host http://name:port");
+		return ctl_fail(
+		    ctl, EXIT_CODE_USAGE,
+		    "say where the daemon is: --host unix:/path or --host http://name:port");
 	int code = absolute_path(ctl, cli_value(args, "token-file"), &token_file);
 	if (code == 0)
 		code = load(ctl, &contexts);
@@ -119,7 +121,7 @@ list_contexts(struct ctl *ctl, const struct contexts *contexts, struct output_ta
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(json_object_get(contexts->root, "contexts"), name, value) {
+	json_object_foreach (json_object_get(contexts->root, "contexts"), name, value) {
 		if (ctl->format == CTL_PLAIN_NAME) {
 			output_text(ctl->out, name, strlen(name));
 			fputc('\n', ctl->out);

@@ -51,9 +51,10 @@ check_owner(int fd, const char *path, char *message)
 	if (st.st_size > FILE_BYTES_MAX)
 		return fail(message, "%s has more than %d bytes", path, FILE_BYTES_MAX);
 	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return fail(message,
-		            "%s can be written by other users; own it and take that right away (chmod 600)",
-		            path);
+		return fail(
+		    message,
+		    "%s can be written by other users; own it and take that right away (chmod 600)",
+		    path);
 	return true;
 }
 
@@ -67,13 +68,15 @@ check_shape(const json_t *root, const char *path, char *message)
 
 	if (!json_is_object(root) || (all != NULL && !json_is_object(all)) ||
 	    (current != NULL && !json_is_string(current)))
-		return fail(message, "%s: expected an object with \"contexts\" and \"current\"", path);
-	json_object_foreach(all, name, context) {
+		return fail(message, "%s: expected an object with \"contexts\" and \"current\"",
+		            path);
+	json_object_foreach (all, name, context) {
 		const json_t *token_file = json_object_get(context, "token_file");
 
 		if (!json_is_string(json_object_get(context, "host")) ||
 		    (token_file != NULL && !json_is_string(token_file)))
-			return fail(message, "%s: context \"%.64s\" needs a \"host\" in text", path, name);
+			return fail(message, "%s: context \"%.64s\" needs a \"host\" in text", path,
+			            name);
 	}
 	return true;
 }
@@ -104,7 +107,8 @@ contexts_load(struct contexts *out, char message[CONTEXTS_MESSAGE_BYTES])
 
 	*out = (struct contexts){ 0 };
 	if (contexts.path == NULL)
-		return fail(message, "neither XDG_CONFIG_HOME nor HOME says where contexts are kept");
+		return fail(message,
+		            "neither XDG_CONFIG_HOME nor HOME says where contexts are kept");
 	int fd = open(contexts.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd >= 0) {
 		ok = read_file(fd, contexts.path, &contexts.root, message);
@@ -185,8 +189,8 @@ contexts_save(const struct contexts *contexts, char message[CONTEXTS_MESSAGE_BYT
 	if (!make_folders(contexts->path, message))
 		goto done;
 	fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
-	ok = fd >= 0 && write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1) && fsync(fd) == 0 &&
-	     rename(temporary, contexts->path) == 0;
+	ok = fd >= 0 && write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1) &&
+	     fsync(fd) == 0 && rename(temporary, contexts->path) == 0;
 	if (!ok) {
 		fail(message, "cannot write %s: %s", contexts->path, strerror(errno));
 		if (fd >= 0)
@@ -236,7 +240,8 @@ contexts_name_is_valid(const char *name)
 	size_t len = strlen(name);
 
 	return len > 0 && len <= CONTEXT_NAME_MAX && name[0] != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+	           len;
 }
 
 bool

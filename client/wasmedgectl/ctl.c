@@ -103,8 +103,8 @@ parse_format(struct ctl *ctl, const char *text)
 			ctl->format = formats[i].format;
 			return 0;
 		}
-	return ctl_fail(ctl, EXIT_CODE_USAGE, "--output: expected table, json, yaml or name, found %s",
-	                text);
+	return ctl_fail(ctl, EXIT_CODE_USAGE,
+	                "--output: expected table, json, yaml or name, found %s", text);
 }
 
 int
@@ -115,8 +115,8 @@ ctl_parse_uint(struct ctl *ctl, const char *option, const char *text, uint64_t *
 	errno = 0;
 	unsigned long long value = strtoull(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > INT64_MAX)
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "--%s: expected a whole number, found %s", option,
-		                text);
+		return ctl_fail(ctl, EXIT_CODE_USAGE, "--%s: expected a whole number, found %s",
+		                option, text);
 	*out = value;
 	return 0;
 }
@@ -139,8 +139,8 @@ ctl_parse_duration(struct ctl *ctl, const char *option, const char *text, unsign
 			return 0;
 		}
 	return ctl_fail(ctl, EXIT_CODE_USAGE,
-	                "--%s: expected a time from 1ms to 24h such as 250ms, 10s or 2m, found %s", option,
-	                text);
+	                "--%s: expected a time from 1ms to 24h such as 250ms, 10s or 2m, found %s",
+	                option, text);
 }
 
 static size_t
@@ -184,8 +184,9 @@ use_context(struct ctl *ctl, const char *name)
 	}
 	const char *which = name != NULL ? name : contexts_current(&contexts);
 	if (which != NULL && !contexts_has(&contexts, which)) {
-		code = ctl_fail(ctl, EXIT_CODE_USAGE,
-		                "there is no context %s (" CTL_NAME " context ls lists them)", which);
+		code =
+		    ctl_fail(ctl, EXIT_CODE_USAGE,
+		             "there is no context %s (" CTL_NAME " context ls lists them)", which);
 	} else if (which != NULL) {
 		const char *token_file = contexts_token_file(&contexts, which);
 
@@ -312,7 +313,8 @@ ctl_read_file(struct ctl *ctl, const char *name, size_t bytes_max, char **out, s
 	else if (code == 0 && ferror(file))
 		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
 	else if (code == 0 && len > bytes_max)
-		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s has more than %zu bytes", name, bytes_max);
+		code =
+		    ctl_fail(ctl, EXIT_CODE_FAILED, "%s has more than %zu bytes", name, bytes_max);
 	if (!is_stdin)
 		fclose(file);
 	if (code != 0) {
@@ -388,8 +390,8 @@ no_reply(struct ctl *ctl, enum http_result result, const struct http_response *r
 		                "cannot reach %s: %s (" CTL_NAME " doctor looks closer)", ctl->host,
 		                response->message);
 	case HTTP_BROKEN:
-		return ctl_fail(ctl, EXIT_CODE_UNREACHABLE, "the exchange with %s broke off: %s", ctl->host,
-		                response->message);
+		return ctl_fail(ctl, EXIT_CODE_UNREACHABLE, "the exchange with %s broke off: %s",
+		                ctl->host, response->message);
 	case HTTP_TIMEOUT:
 		return ctl_fail(ctl, EXIT_CODE_DEADLINE, "%s: %s", ctl->host, response->message);
 	case HTTP_INTERRUPTED:
@@ -482,7 +484,8 @@ refused(struct ctl *ctl, const struct http_response *response)
 	char slug[64];
 
 	if (http_response_is(response, "application/problem+json"))
-		problem = json_loadb(response->body, response->body_len, JSON_REJECT_DUPLICATES, NULL);
+		problem =
+		    json_loadb(response->body, response->body_len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(problem)) {
 		json_decref(problem);
 		return ctl_fail(ctl, exit_code_of_status(response->status, ""),
@@ -534,8 +537,9 @@ ctl_json(struct ctl *ctl, const struct http_response *response, json_t **out)
 	                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 
 	if (json == NULL)
-		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s answered with bad JSON: line %d, column %d: %s",
-		                ctl->host, error.line, error.column, error.text);
+		return ctl_fail(ctl, EXIT_CODE_FAILED,
+		                "%s answered with bad JSON: line %d, column %d: %s", ctl->host,
+		                error.line, error.column, error.text);
 	*out = json;
 	return 0;
 }
@@ -714,8 +718,8 @@ find_prefix(struct ctl *ctl, const char *prefix, char out[static CTL_DIGEST_MAX]
 	if (code != 0)
 		return code;
 	if (search.matches == 0)
-		return ctl_fail(ctl, EXIT_CODE_NOT_FOUND, "no module has a digest that begins with %s",
-		                prefix);
+		return ctl_fail(ctl, EXIT_CODE_NOT_FOUND,
+		                "no module has a digest that begins with %s", prefix);
 	if (search.matches > 1)
 		return ctl_fail(ctl, EXIT_CODE_USAGE,
 		                "%u modules have a digest that begins with %s: give more digits",
@@ -783,8 +787,8 @@ ctl_tag_path(struct ctl *ctl, const char *text, bool with_tag, char **out_path)
 
 	if (rpc_ref_parse_tag(text, strlen(text), &ref, &problem) != RPC_OK)
 		return ctl_fail(ctl, EXIT_CODE_USAGE, "%s: %s", text, problem.detail);
-	return ctl_format(ctl, out_path, "/v1/tags/%s/%s%s%s", ref.ns, ref.name, with_tag ? "/" : "",
-	                  with_tag ? ref.tag : "");
+	return ctl_format(ctl, out_path, "/v1/tags/%s/%s%s%s", ref.ns, ref.name,
+	                  with_tag ? "/" : "", with_tag ? ref.tag : "");
 }
 
 const char *

@@ -29,7 +29,7 @@ struct ctl {
 	size_t width; /* of the terminal of out; 0 when it is none */
 	enum ctl_format format;
 	bool verbose;
-	unsigned timeout_ms;  /* of one request; 0 for none */
+	unsigned timeout_ms; /* of one request; 0 for none */
 	const struct cli_args *args;
 	char *host;           /* NULL until ctl_settle */
 	const char *host_why; /* where it comes from, for people */

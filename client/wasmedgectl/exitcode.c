@@ -50,8 +50,9 @@ exit_code_of_outcome(const char *outcome, const char *limit, unsigned long guest
 	if (strcmp(outcome, "trapped") == 0)
 		return EXIT_CODE_TRAP;
 	if (strcmp(outcome, "limited") == 0)
-		return limit[0] == '\0' || strcmp(limit, "deadline-exceeded") == 0 ? EXIT_CODE_DEADLINE
-		                                                                   : EXIT_CODE_TRAP;
+		return limit[0] == '\0' || strcmp(limit, "deadline-exceeded") == 0
+		           ? EXIT_CODE_DEADLINE
+		           : EXIT_CODE_TRAP;
 	if (strcmp(outcome, "cancelled") == 0)
 		return EXIT_CODE_INTERRUPTED;
 	return EXIT_CODE_FAILED;

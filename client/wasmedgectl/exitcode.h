@@ -21,14 +21,15 @@ enum exit_code {
 };
 
 /*
- * Of a reply with this HTTP status; 0 for 2xx alone, as no request here asks for a 3xx. slug is the problem's code, "" when there
- * is none: what is missing may also be part of a request that is otherwise fine.
+ * Of a reply with this HTTP status; 0 for 2xx alone, as no request here asks for a 3xx. slug is the
+ * problem's code, "" when there is none: what is missing may also be part of a request that is
+ * otherwise fine.
  */
 enum exit_code exit_code_of_status(long status, const char *slug);
 
 /*
  * Of a finished job: its state ("returned", "exited", "trapped", "limited", "cancelled", "lost"),
- * the slug of its trap and the guest's exit code. A limit without a slug counts as the deadline, the
- * likeliest one; a guest code above 255, which a process cannot return, becomes 255.
+ * the slug of its trap and the guest's exit code. A limit without a slug counts as the deadline,
+ * the likeliest one; a guest code above 255, which a process cannot return, becomes 255.
  */
 int exit_code_of_outcome(const char *outcome, const char *limit, unsigned long guest_code);

@@ -63,8 +63,8 @@ http_host_is_valid(const char *host)
 	size_t len = rest != NULL ? strcspn(rest, "/") : 0;
 
 	/* A path is not ours to add to, and a password does not belong on a command line. */
-	return len > 0 && strspn(rest + len, "/") == strlen(rest + len) && strpbrk(rest, "@?#") == NULL &&
-	       is_plain(rest);
+	return len > 0 && strspn(rest + len, "/") == strlen(rest + len) &&
+	       strpbrk(rest, "@?#") == NULL && is_plain(rest);
 }
 
 static bool
@@ -82,7 +82,8 @@ set_addresses(struct http *http, const char *host, const char *token)
 		return false;
 	for (size_t len = strlen(http->base); len > 0 && http->base[len - 1] == '/';)
 		http->base[--len] = '\0';
-	return token == NULL || asprintf(&http->authorization, "Authorization: Bearer %s", token) > 0;
+	return token == NULL ||
+	       asprintf(&http->authorization, "Authorization: Bearer %s", token) > 0;
 }
 
 struct http *
@@ -103,7 +104,8 @@ http_new(const char *host, const char *token, FILE *trace, char message[HTTP_MES
 	struct http *http = calloc(1, sizeof(*http));
 	if (http != NULL) {
 		http->trace = trace;
-		if (set_addresses(http, host, token) && curl_global_init(CURL_GLOBAL_DEFAULT) == 0) {
+		if (set_addresses(http, host, token) &&
+		    curl_global_init(CURL_GLOBAL_DEFAULT) == 0) {
 			http->easy = curl_easy_init();
 			http->multi = curl_multi_init();
 		}
@@ -232,8 +234,8 @@ on_upload(char *bytes, size_t size, size_t count, void *context)
 		room = (size_t)t->left;
 	size_t len = fread(bytes, 1, room, t->request->body_file);
 	if (len < room && ferror(t->request->body_file)) {
-		snprintf(t->response->message, sizeof(t->response->message), "cannot read the file: %s",
-		         strerror(errno));
+		snprintf(t->response->message, sizeof(t->response->message),
+		         "cannot read the file: %s", strerror(errno));
 		t->result = HTTP_BROKEN;
 		return CURL_READFUNC_ABORT;
 	}
@@ -301,7 +303,8 @@ set_body(CURL *easy, struct transfer *t)
 	} else if (request->content_type != NULL) {
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+		                 request->body != NULL ? request->body : "");
 	}
 }
 
@@ -327,10 +330,7 @@ set_options(struct http *http, struct transfer *t, const char *url, struct curl_
 	if (http->unix_path != NULL)
 		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->unix_path);
 	set_body(easy, t);
-	if (strcmp(method, "HEAD") == 0)
-		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-	else
-		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
@@ -372,7 +372,8 @@ drive(struct http *http)
 	}
 	int left;
 	CURLMsg *done = curl_multi_info_read(http->multi, &left);
-	return done != NULL && done->msg == CURLMSG_DONE ? result_of(done->data.result) : HTTP_BROKEN;
+	return done != NULL && done->msg == CURLMSG_DONE ? result_of(done->data.result)
+	                                                 : HTTP_BROKEN;
 }
 
 /* A connect that timed out is no deadline of the user's. */
@@ -438,7 +439,8 @@ http_perform(struct http *http, const struct http_request *request,
 	if (!make_lines(http, request, &lines))
 		goto done;
 	if (http->trace != NULL)
-		fprintf(http->trace, "> %s %s\n", request->method != NULL ? request->method : "GET", url);
+		fprintf(http->trace, "> %s %s\n", request->method != NULL ? request->method : "GET",
+		        url);
 	set_options(http, &t, url, lines);
 	if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
 		goto done;
@@ -451,7 +453,8 @@ http_perform(struct http *http, const struct http_request *request,
 	if (result == HTTP_BROKEN && out_response->status >= 400 && out_response->body_len > 0)
 		result = HTTP_OK;
 	if (http->trace != NULL)
-		fprintf(http->trace, "< %ld, %zu bytes\n", out_response->status, out_response->body_len);
+		fprintf(http->trace, "< %ld, %zu bytes\n", out_response->status,
+		        out_response->body_len);
 done:
 	say_why(&t, result);
 	curl_slist_free_all(lines);

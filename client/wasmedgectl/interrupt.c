@@ -21,7 +21,7 @@ note_signal(int signal_number)
 bool
 interrupt_install(void)
 {
-	/* No SA_RESTART: a blocked read or wait returns. SA_RESETHAND: the second signal is final. */
+	/* No SA_RESTART: a blocked read returns. SA_RESETHAND: the second signal is final. */
 	struct sigaction action = { .sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND };
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 
@@ -30,7 +30,7 @@ interrupt_install(void)
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		struct sigaction before;
 
-		/* What is ignored stays so: nohup, background jobs of a shell without job control. */
+		/* What is ignored stays so: nohup, jobs of a shell without job control. */
 		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN &&
 		    sigaction(numbers[i], &action, NULL) != 0)
 			return false;

@@ -111,8 +111,10 @@ show_activity(struct ctl *ctl)
 		for (size_t i = 0; i < json_array_size(items); i++)
 			list_job(&list, json_array_get(items, i));
 		if (ctl->format == CTL_TABLE)
-			fprintf(ctl->out, "%" PRIu64 " running, %" PRIu64 " queued, %" PRIu64 " workers\n",
-			        ctl_uint(json, "running"), ctl_uint(json, "queued"), ctl_uint(json, "workers"));
+			fprintf(ctl->out,
+			        "%" PRIu64 " running, %" PRIu64 " queued, %" PRIu64 " workers\n",
+			        ctl_uint(json, "running"), ctl_uint(json, "queued"),
+			        ctl_uint(json, "workers"));
 		code = ctl_table(ctl, &list.table);
 	}
 	output_table_clear(&list.table);
@@ -271,10 +273,10 @@ static int
 follow_once(struct follower *f, const char *path, bool *out_broke)
 {
 	struct http_request request = { .path = path,
-		                            .accept = "text/event-stream",
-		                            .timeout_ms = f->ctl->timeout_ms,
-		                            .sink = take_bytes,
-		                            .sink_context = f };
+		                        .accept = "text/event-stream",
+		                        .timeout_ms = f->ctl->timeout_ms,
+		                        .sink = take_bytes,
+		                        .sink_context = f };
 	struct http_response response = { 0 };
 	char resume[SSE_NAME_MAX + 24];
 
@@ -309,7 +311,8 @@ follow(struct ctl *ctl, const char *id, void (*event)(struct ctl *, const struct
 
 	for (unsigned tries = 0; code == 0 && !f.has_ended; tries++) {
 		if (tries > RECONNECTS_MAX)
-			code = ctl_fail(ctl, EXIT_CODE_UNREACHABLE, "the daemon breaks off again and again");
+			code = ctl_fail(ctl, EXIT_CODE_UNREACHABLE,
+			                "the daemon breaks off again and again");
 		else if (tries > 0 && !wait_ms(RECONNECT_MS))
 			code = ctl_fail(ctl, EXIT_CODE_INTERRUPTED, "interrupted; the job goes on");
 		else
@@ -332,11 +335,13 @@ ignore_event(struct ctl *ctl, const struct sse_event *event)
 static void
 print_event_json(struct ctl *ctl, const struct sse_event *event)
 {
-	json_t *data = json_loadb(event->data, event->data_len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	json_t *data =
+	    json_loadb(event->data, event->data_len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 
 	if (data == NULL)
 		data = json_stringn(event->data, event->data_len);
-	json_t *line = json_pack("{s:s, s:s, s:o?}", "id", event->id, "event", event->type, "data", data);
+	json_t *line =
+	    json_pack("{s:s, s:s, s:o?}", "id", event->id, "event", event->type, "data", data);
 	if (line != NULL) {
 		json_dumpf(line, ctl->out, JSON_COMPACT | JSON_ENSURE_ASCII);
 		fputc('\n', ctl->out);
@@ -380,7 +385,8 @@ print_log(struct ctl *ctl, const struct sse_event *event)
 	size_t len = 0;
 
 	if (strcmp(event->type, "overflow") == 0)
-		ctl_note(ctl, "part of the output was dropped: it came faster than it could be sent");
+		ctl_note(ctl,
+		         "part of the output was dropped: it came faster than it could be sent");
 	if (!is_out && strcmp(event->type, "stderr") != 0)
 		return;
 	json_t *data = json_loadb(event->data, event->data_len, JSON_ALLOW_NUL, NULL);
@@ -409,8 +415,8 @@ static int
 fetch_log(struct ctl *ctl, const char *id, const char *name, struct log_stream *stream)
 {
 	struct http_request request = { .accept = "application/octet-stream",
-		                            .sink = take_log,
-		                            .sink_context = stream };
+		                        .sink = take_log,
+		                        .sink_context = stream };
 	struct http_response response = { 0 };
 	char *path = NULL;
 	int code = job_path(ctl, id, name, &path);
@@ -447,9 +453,11 @@ show_end(struct ctl *ctl, const struct http_response *response, const json_t *jo
 
 	if (ctl_wants_document(ctl)) {
 		int code = ctl_document(ctl, response);
-		return code != 0 ? code
-		                 : exit_code_of_outcome(state, ctl_text(json_object_get(result, "trap"), "code"),
-		                                        (unsigned long)(uint32_t)exit_code);
+		return code != 0
+		           ? code
+		           : exit_code_of_outcome(state,
+		                                  ctl_text(json_object_get(result, "trap"), "code"),
+		                                  (unsigned long)(uint32_t)exit_code);
 	}
 	if (json_is_object(result))
 		return answer_show(ctl, result, exact);

@@ -46,7 +46,6 @@ draw_bar(void *context, uint64_t sent, uint64_t total)
 	fflush(bar->out);
 }
 
-
 static void
 end_bar(const struct bar *bar)
 {
@@ -83,9 +82,11 @@ show_pushed(struct ctl *ctl, const struct http_response *response)
 	output_text(ctl->out, digest, strlen(digest));
 	fputc('\n', ctl->out);
 	if (ctl->format == CTL_TABLE)
-		ctl_note(ctl, "%s, %s%s%s", json_is_true(json_object_get(json, "created")) ? "stored"
-		                                                                           : "known already",
-		         output_size(ctl_uint(json, "size"), size), tag[0] != '\0' ? ", tagged " : "", tag);
+		ctl_note(ctl, "%s, %s%s%s",
+		         json_is_true(json_object_get(json, "created")) ? "stored"
+		                                                        : "known already",
+		         output_size(ctl_uint(json, "size"), size),
+		         tag[0] != '\0' ? ", tagged " : "", tag);
 	json_decref(json);
 	return 0;
 }
@@ -100,7 +101,8 @@ verb_module_push(void *context, const struct cli_args *args)
 	char *path = NULL;
 
 	if (cli_has(args, "new") && !cli_has(args, "tag"))
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "--new says something about a tag: give --tag, too");
+		return ctl_fail(ctl, EXIT_CODE_USAGE,
+		                "--new says something about a tag: give --tag, too");
 	int code = push_path(ctl, args, &path);
 	if (code == 0)
 		code = ctl_open_body(ctl, args->words[0], WASM_TYPE, &request);
@@ -145,7 +147,8 @@ show_verdict(struct ctl *ctl, const char *name, const struct http_response *resp
 		fputs("valid\n", ctl->out);
 	} else {
 		/* The detail says where. */
-		ctl_note(ctl, "%s: %s (%s)", name, ctl_text(json, "detail"), ctl_text(json, "code"));
+		ctl_note(ctl, "%s: %s (%s)", name, ctl_text(json, "detail"),
+		         ctl_text(json, "code"));
 	}
 	json_decref(json);
 	return code != 0 || valid ? code : EXIT_CODE_FAILED;
@@ -156,8 +159,8 @@ verb_validate(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct http_request request = { .method = "POST",
-		                            .path = "/v1/validate",
-		                            .accept = "application/json" };
+		                        .path = "/v1/validate",
+		                        .accept = "application/json" };
 	struct http_response response = { 0 };
 	int code = ctl_open_body(ctl, args->words[0], WASM_TYPE, &request);
 
@@ -420,7 +423,8 @@ fetch_to_file(struct ctl *ctl, struct http_request *request, const char *name)
 	bool written = !ferror(file);
 	if (fclose(file) != 0 || !written)
 		code = code != 0 ? code
-		                 : ctl_fail(ctl, EXIT_CODE_FAILED, "cannot write %s: %s", part, strerror(errno));
+		                 : ctl_fail(ctl, EXIT_CODE_FAILED, "cannot write %s: %s", part,
+		                            strerror(errno));
 	if (code == 0 && rename(part, name) != 0)
 		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
 	if (code != 0)
@@ -441,10 +445,12 @@ verb_module_get(void *context, const struct cli_args *args)
 	char *path = NULL;
 
 	if (name == NULL)
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "say where to put the module: -O FILE, or -O -");
+		return ctl_fail(ctl, EXIT_CODE_USAGE,
+		                "say where to put the module: -O FILE, or -O -");
 	bool to_stdout = strcmp(name, "-") == 0;
 	if (to_stdout && ctl->out_is_terminal)
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "a module is no text for a terminal: give -O FILE");
+		return ctl_fail(ctl, EXIT_CODE_USAGE,
+		                "a module is no text for a terminal: give -O FILE");
 	int code = ctl_module_path(ctl, args->words[0], &path);
 	request.path = path;
 	if (code == 0 && to_stdout) {
@@ -468,7 +474,8 @@ verb_module_rm(void *context, const struct cli_args *args)
 	int code = ctl_module_path(ctl, args->words[0], &path);
 
 	if (code == 0)
-		code = ctl_format(ctl, &url, "%s%s", path, cli_has(args, "force") ? "?force=true" : "");
+		code = ctl_format(ctl, &url, "%s%s", path,
+		                  cli_has(args, "force") ? "?force=true" : "");
 	request.path = url;
 	if (code == 0)
 		code = ctl_request(ctl, &request, &response);

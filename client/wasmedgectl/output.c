@@ -55,7 +55,8 @@ put_text(FILE *out, const char *text, size_t len, const char *allowed)
 		if (n == 0) {
 			fprintf(out, "\\x%02x", (unsigned)(unsigned char)*text);
 			n = 1;
-		} else if (is_unsafe(c) && (c == 0 || c >= 0x80 || strchr(allowed, (int)c) == NULL)) {
+		} else if (is_unsafe(c) &&
+		           (c == 0 || c >= 0x80 || strchr(allowed, (int)c) == NULL)) {
 			put_escape(out, c);
 		} else {
 			fwrite(text, 1, n, out);
@@ -313,8 +314,8 @@ output_duration(uint64_t us, char buf[static OUTPUT_SHORT_MAX])
 		snprintf(buf, OUTPUT_SHORT_MAX, "%" PRIu64 " min %" PRIu64 " s", us / 60000000,
 		         us / 1000000 % 60);
 	else
-		snprintf(buf, OUTPUT_SHORT_MAX, "%" PRIu64 " h %" PRIu64 " min", us / UINT64_C(3600000000),
-		         us / 60000000 % 60);
+		snprintf(buf, OUTPUT_SHORT_MAX, "%" PRIu64 " h %" PRIu64 " min",
+		         us / UINT64_C(3600000000), us / 60000000 % 60);
 	return buf;
 }
 
@@ -361,7 +362,7 @@ static bool
 is_plain_key(const char *key)
 {
 	static const char *const reserved[] = { "true", "false", "null", "yes", "no",
-		                                    "on",   "off",   "y",    "n" };
+		                                "on",   "off",   "y",    "n" };
 
 	if (key[0] < 'a' || key[0] > 'z' ||
 	    strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(key))
@@ -405,7 +406,7 @@ yaml_object(FILE *out, const json_t *json, int indent, bool after_dash)
 	json_t *object = json_incref((json_t *)(uintptr_t)json); /* its iterator wants it mutable */
 	bool ok = true;
 
-	json_object_foreach(object, key, value) {
+	json_object_foreach (object, key, value) {
 		if (!after_dash)
 			fprintf(out, "%*s", indent, "");
 		after_dash = false;
@@ -455,7 +456,8 @@ yaml_scalar(FILE *out, const json_t *json)
 static bool
 yaml_value(FILE *out, const json_t *json, int indent, bool after_dash)
 {
-	bool is_block = json_is_object(json) ? json_object_size(json) > 0 : json_array_size(json) > 0;
+	bool is_block =
+	    json_is_object(json) ? json_object_size(json) > 0 : json_array_size(json) > 0;
 
 	if (!is_block)
 		return yaml_scalar(out, json);

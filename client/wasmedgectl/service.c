@@ -103,9 +103,9 @@ struct examination {
 	int code; /* of the first thing that is wrong */
 };
 
-static void
-found(struct examination *e, enum finding finding, int code, const char *what, const char *advice,
-      const char *format, ...) __attribute__((format(printf, 6, 7)));
+static void found(struct examination *e, enum finding finding, int code, const char *what,
+                  const char *advice, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
 
 static void
 found(struct examination *e, enum finding finding, int code, const char *what, const char *advice,
@@ -144,9 +144,10 @@ examine_socket(struct examination *e, const char *path)
 
 	if (stat(path, &st) != 0) {
 		found(e, WRONG, EXIT_CODE_UNREACHABLE, "socket",
-		      errno == EACCES ? "you may not enter its folder: join the group of the socket"
-		                      : "start the daemon (systemctl start wasmedged.socket), or say where "
-		                        "it is with --host or WASMEDGED_HOST",
+		      errno == EACCES
+		          ? "you may not enter its folder: join the group of the socket"
+		          : "start the daemon (systemctl start wasmedged.socket), or say where "
+		            "it is with --host or WASMEDGED_HOST",
 		      "%s: %s", path, strerror(errno));
 		return false;
 	}
@@ -158,8 +159,8 @@ examine_socket(struct examination *e, const char *path)
 	}
 	if (access(path, R_OK | W_OK) != 0) {
 		found(e, WRONG, EXIT_CODE_UNREACHABLE, "socket",
-		      "join the group of the socket (usermod -aG), then log in again",
-		      "%s: %s", path, strerror(errno));
+		      "join the group of the socket (usermod -aG), then log in again", "%s: %s",
+		      path, strerror(errno));
 		return false;
 	}
 	found(e, FINE, 0, "socket", "", "%s", path);
@@ -229,13 +230,14 @@ examine_life(struct examination *e)
 		examine_clock(e, &response);
 	} else if (result == HTTP_OK) {
 		found(e, WRONG, EXIT_CODE_FAILED, "life",
-		      "something else may be listening there: check the address",
-		      "%s", why_refused(&response, why, sizeof(why)));
+		      "something else may be listening there: check the address", "%s",
+		      why_refused(&response, why, sizeof(why)));
 	} else {
-		found(e, WRONG, EXIT_CODE_UNREACHABLE, "life",
-		      "start the daemon (systemctl start wasmedged), look at its log (journalctl -u "
-		      "wasmedged), or say where it is with --host or WASMEDGED_HOST",
-		      "%s", response.message);
+		found(
+		    e, WRONG, EXIT_CODE_UNREACHABLE, "life",
+		    "start the daemon (systemctl start wasmedged), look at its log (journalctl -u "
+		    "wasmedged), or say where it is with --host or WASMEDGED_HOST",
+		    "%s", response.message);
 	}
 	http_response_clear(&response);
 	return lives;
@@ -251,9 +253,10 @@ examine_readiness(struct examination *e)
 	if (result == HTTP_OK && response.status == 200)
 		found(e, FINE, 0, "readiness", "", "it takes requests");
 	else if (result == HTTP_OK)
-		found(e, WRONG, exit_code_of_status(response.status, ""), "readiness",
-		      "wait if it starts or stops; else its log says more (journalctl -u wasmedged)", "%s",
-		      why_refused(&response, why, sizeof(why)));
+		found(
+		    e, WRONG, exit_code_of_status(response.status, ""), "readiness",
+		    "wait if it starts or stops; else its log says more (journalctl -u wasmedged)",
+		    "%s", why_refused(&response, why, sizeof(why)));
 	else
 		found(e, WRONG, EXIT_CODE_UNREACHABLE, "readiness", "run this again", "%s",
 		      response.message);
@@ -265,7 +268,8 @@ examine_version(struct examination *e)
 {
 	struct http_response response;
 	enum http_result result = probe(e->ctl, "/v1/version", &response);
-	json_t *json = result == HTTP_OK ? json_loadb(response.body, response.body_len, 0, NULL) : NULL;
+	json_t *json =
+	    result == HTTP_OK ? json_loadb(response.body, response.body_len, 0, NULL) : NULL;
 	const char *version = ctl_text(json, "version");
 
 	if (version[0] == '\0')
@@ -300,7 +304,8 @@ examine_rights(struct examination *e)
 		      "the daemon's log says more (journalctl -u wasmedged)", "%s",
 		      why_refused(&response, why, sizeof(why)));
 	else
-		found(e, WRONG, EXIT_CODE_UNREACHABLE, "rights", "run this again", "%s", response.message);
+		found(e, WRONG, EXIT_CODE_UNREACHABLE, "rights", "run this again", "%s",
+		      response.message);
 	http_response_clear(&response);
 }
 
@@ -312,8 +317,8 @@ examine_token(struct examination *e, const char *file)
 	if (file == NULL)
 		return;
 	if (stat(file, &st) != 0)
-		found(e, WRONG, EXIT_CODE_AUTH, "token", "correct --token-file, or the context", "%s: %s",
-		      file, strerror(errno));
+		found(e, WRONG, EXIT_CODE_AUTH, "token", "correct --token-file, or the context",
+		      "%s: %s", file, strerror(errno));
 	else if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		found(e, DOUBTFUL, 0, "token", "chmod 600 keeps it to yourself",
 		      "other users may have access to %s", file);
@@ -390,12 +395,13 @@ verb_help(void *context, const struct cli_args *args)
 	char name[64];
 
 	if (args->word_count > 0) {
-		snprintf(name, sizeof(name), "%s%s%s", args->words[0], args->word_count > 1 ? " " : "",
+		snprintf(name, sizeof(name), "%s%s%s", args->words[0],
+		         args->word_count > 1 ? " " : "",
 		         args->word_count > 1 ? args->words[1] : "");
 		verb = cli_find_verb(args->program, name);
 		if (verb == NULL)
-			return ctl_fail(ctl, EXIT_CODE_USAGE, "there is no verb %s (see " CTL_NAME " --help)",
-			                name);
+			return ctl_fail(ctl, EXIT_CODE_USAGE,
+			                "there is no verb %s (see " CTL_NAME " --help)", name);
 	}
 	cli_write_help(ctl->out, args->program, verb);
 	return 0;
@@ -407,7 +413,8 @@ verb_completion(void *context, const struct cli_args *args)
 	struct ctl *ctl = context;
 
 	if (!cli_write_completion(ctl->out, args->program, args->words[0]))
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "completion is made for " CLI_SHELLS ", not for %s",
+		return ctl_fail(ctl, EXIT_CODE_USAGE,
+		                "completion is made for " CLI_SHELLS ", not for %s",
 		                args->words[0]);
 	return 0;
 }

@@ -41,8 +41,8 @@ struct sse {
 	char id[SSE_NAME_MAX + 1];
 	char type[SSE_NAME_MAX + 1];
 	bool has_data;
-	bool started;   /* the byte order mark can no longer come */
-	bool after_cr;  /* a LF now belongs to the line end before it */
+	bool started;  /* the byte order mark can no longer come */
+	bool after_cr; /* a LF now belongs to the line end before it */
 };
 
 enum sse_status {

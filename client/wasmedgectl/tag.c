@@ -11,7 +11,7 @@ static void
 print_tag_name(FILE *out, const json_t *tag)
 {
 	const char *const parts[] = { ctl_text(tag, "ns"), "/", ctl_text(tag, "name"), ":",
-		                          ctl_text(tag, "tag") };
+		                      ctl_text(tag, "tag") };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		output_text(out, parts[i], strlen(parts[i]));
@@ -59,8 +59,8 @@ verb_tag_set(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct http_request request = { .method = "PUT",
-		                            .accept = "application/json",
-		                            .content_type = "application/json" };
+		                        .accept = "application/json",
+		                        .content_type = "application/json" };
 	struct http_response response = { 0 };
 	char digest[CTL_DIGEST_MAX];
 	char *path = NULL, *body = NULL, *line = NULL;
@@ -145,8 +145,8 @@ list_tag(void *context, const json_t *item)
 		fputc('\n', list->ctl->out);
 		return;
 	}
-	output_table_add_format(&list->table, "%s/%s:%s", ctl_text(item, "ns"), ctl_text(item, "name"),
-	                        ctl_text(item, "tag"));
+	output_table_add_format(&list->table, "%s/%s:%s", ctl_text(item, "ns"),
+	                        ctl_text(item, "name"), ctl_text(item, "tag"));
 	output_table_add(&list->table, ctl_short_digest(ctl_text(item, "digest"), shortened));
 	output_table_add(&list->table, output_age(ctl_text(item, "updated_at"), list->now_s, text));
 	output_table_add(&list->table, ctl_text(item, "updated_by"));
@@ -186,8 +186,9 @@ static int
 show_history(struct ctl *ctl, const json_t *json)
 {
 	static const struct output_column columns[] = {
-		{ "WHEN", OUTPUT_LEFT, false }, { "TAG", OUTPUT_LEFT, true },  { "FROM", OUTPUT_LEFT, false },
-		{ "TO", OUTPUT_LEFT, false },   { "BY", OUTPUT_LEFT, true },
+		{ "WHEN", OUTPUT_LEFT, false }, { "TAG", OUTPUT_LEFT, true },
+		{ "FROM", OUTPUT_LEFT, false }, { "TO", OUTPUT_LEFT, false },
+		{ "BY", OUTPUT_LEFT, true },
 	};
 	const json_t *history = json_object_get(json, "history");
 	struct output_table table;

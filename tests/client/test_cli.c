@@ -59,8 +59,8 @@ parse(const char *text)
 	}
 	n = (size_t)snprintf(out, sizeof(out), "%s|", args.verb != NULL ? args.verb->name : "-");
 	for (size_t i = 0; i < args.given_count; i++)
-		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s=%s,", args.given[i].option->name,
-		                      args.given[i].value);
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s=%s,",
+		                      args.given[i].option->name, args.given[i].value);
 	n += (size_t)snprintf(out + n, sizeof(out) - n, "|");
 	for (size_t i = 0; i < args.word_count; i++)
 		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s,", args.words[i]);
@@ -129,10 +129,11 @@ START_TEST(other_lines_are_refused_with_a_reason)
 {
 	const char *got = parse(refused[_i].line);
 
-	ck_assert_msg(strncmp(got, "refused: ", 9) == 0, "\"%s\" was understood: %s", refused[_i].line,
-	              got);
-	ck_assert_msg(strstr(got, refused[_i].part) != NULL, "\"%s\": got \"%s\", want \"%s\" in it",
-	              refused[_i].line, got, refused[_i].part);
+	ck_assert_msg(strncmp(got, "refused: ", 9) == 0, "\"%s\" was understood: %s",
+	              refused[_i].line, got);
+	ck_assert_msg(strstr(got, refused[_i].part) != NULL,
+	              "\"%s\": got \"%s\", want \"%s\" in it", refused[_i].line, got,
+	              refused[_i].part);
 }
 END_TEST
 
@@ -221,7 +222,8 @@ unit_suite(void)
 	                    sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(tc, a_huge_word_does_not_overflow_the_message);
 	tcase_add_test(tc, repeated_options_are_walked_in_order);
-	tcase_add_loop_test(tc, help_manual_and_scripts_have_every_verb_and_option_but_the_hidden, 0, 5);
+	tcase_add_loop_test(tc, help_manual_and_scripts_have_every_verb_and_option_but_the_hidden,
+	                    0, 5);
 	tcase_add_test(tc, there_is_no_script_for_other_shells);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -7,8 +7,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests", "http"))
-from harness import (BUILD, CALC, CAT, FLOOD, STREAMS, TICK, Skip, check, equal, main, module, const,  # noqa: E402
-                     wait_for, I32)
+from harness import (BUILD, CALC, CAT, FLOOD, I32, STREAMS, TICK, Skip, check,  # noqa: E402
+                     const, equal, main, module, wait_for)
 
 PROGRAM = os.path.join(BUILD, "wasmedgectl")
 GUESTS = os.path.join(BUILD, "tests", "guests")
@@ -95,7 +95,8 @@ def test_push_list_inspect_get(d):
     equal(ctl(d, "module", "push", "-", stdin=CALC).text().strip(), digest)
     listing = ctl(d, "module", "ls")
     check(listing.text().startswith("DIGEST") and digest[:19] in listing.text(), listing)
-    check(digest in ctl(d, "module", "ls", "-o", "name", "--tag", "demo/calc").text().split(), "names")
+    names = ctl(d, "module", "ls", "-o", "name", "--tag", "demo/calc").text().split()
+    check(digest in names, names)
     equal(ctl(d, "module", "ls", "-o", "name", "--export", "no such export").text(), "")
     for ref in ("demo/calc:1", digest, digest[:19], digest[7:19]):
         equal(ctl(d, "module", "inspect", ref, "-o", "name").text().strip(), digest, ref)
@@ -305,8 +306,8 @@ def test_completion_asks_the_daemon(d):
 
 def test_over_tcp(d):
     push(d, CALC, "demo/calc:1")
-    equal(ctl(d, "-H", f"http://127.0.0.1:{d.port}", "invoke", "demo/calc:1", "add", "2", "40").text(),
-          "42\n")
+    host = f"http://127.0.0.1:{d.port}"
+    equal(ctl(d, "-H", host, "invoke", "demo/calc:1", "add", "2", "40").text(), "42\n")
 
 
 main(globals())

@@ -23,8 +23,8 @@ static void
 memory_check(FILE *memory, const char *what, const char *want)
 {
 	fclose(memory);
-	ck_assert_msg(strcmp(memory_text, want) == 0, "%s: got \"%s\", want \"%s\"", what, memory_text,
-	              want);
+	ck_assert_msg(strcmp(memory_text, want) == 0, "%s: got \"%s\", want \"%s\"", what,
+	              memory_text, want);
 	free(memory_text);
 }
 
@@ -43,12 +43,16 @@ static const struct {
 	{ "bell\a\x7f", "bell\\x07\\x7f", NULL },
 	{ "\xc2\x9b"
 	  "31m",
-	  "\\u009b31m", NULL },                                        /* the C1 form of ESC [ */
-	{ "a\xe2\x80\xae" "b", "a\\u202eb", NULL },                    /* right to left from here */
-	{ "a\xe2\x80\xa8" "b", "a\\u2028b", NULL },                    /* line separator */
-	{ "\xff\xfe", "\\xff\\xfe", NULL },                            /* not UTF-8 */
-	{ "\xc3", "\\xc3", NULL },                                     /* cut */
-	{ "\xc0\x9b[31m", "\\xc0\\x9b[31m", NULL },                    /* overlong */
+	  "\\u009b31m", NULL }, /* the C1 form of ESC [ */
+	{ "a\xe2\x80\xae"
+	  "b",
+	  "a\\u202eb", NULL }, /* right to left from here */
+	{ "a\xe2\x80\xa8"
+	  "b",
+	  "a\\u2028b", NULL },                      /* line separator */
+	{ "\xff\xfe", "\\xff\\xfe", NULL },         /* not UTF-8 */
+	{ "\xc3", "\\xc3", NULL },                  /* cut */
+	{ "\xc0\x9b[31m", "\\xc0\\x9b[31m", NULL }, /* overlong */
 	{ "back\\slash", "back\\slash", NULL },
 };
 
@@ -158,8 +162,12 @@ static const struct {
 	uint64_t us;
 	const char *want;
 } durations[] = {
-	{ 0, "0 us" },           { 999, "999 us" },        { 2500, "2.5 ms" },
-	{ 3100000, "3.1 s" },    { 125000000, "2 min 5 s" }, { 3661000000, "1 h 1 min" },
+	{ 0, "0 us" },
+	{ 999, "999 us" },
+	{ 2500, "2.5 ms" },
+	{ 3100000, "3.1 s" },
+	{ 125000000, "2 min 5 s" },
+	{ 3661000000, "1 h 1 min" },
 	{ UINT64_MAX, "5124095576 h 1 min" },
 };
 
@@ -178,11 +186,14 @@ static const struct {
 	const char *time;
 	const char *want; /* at 1970-01-10T00:00:00Z */
 } ages[] = {
-	{ "1970-01-09T23:59:59.500000Z", "1 s ago" }, { "1970-01-09T23:50:00Z", "10 min ago" },
-	{ "1970-01-09T13:00:00Z", "11 h ago" },       { "1970-01-02T13:00:00Z", "1970-01-02" },
+	{ "1970-01-09T23:59:59.500000Z", "1 s ago" },
+	{ "1970-01-09T23:50:00Z", "10 min ago" },
+	{ "1970-01-09T13:00:00Z", "11 h ago" },
+	{ "1970-01-02T13:00:00Z", "1970-01-02" },
 	{ "1970-02-01T00:00:00Z", "0 s ago" }, /* their clock is ahead */
 	{ "1970-01-02T13:00:00", "1970-01-02T13:00:00" },
-	{ "yesterday\n", "yesterday\\n" },            { "", "" },
+	{ "yesterday\n", "yesterday\\n" },
+	{ "", "" },
 };
 
 START_TEST(ages_are_short)
@@ -200,7 +211,8 @@ static const struct {
 	{ "{\"a\":1,\"b\":[1,\"x\"],\"c\":{\"d\":null}}",
 	  "a: 1\nb:\n  - 1\n  - \"x\"\nc:\n  d: null\n" },
 	{ "[{\"a\":1,\"b\":2},[3,4],{}]", "- a: 1\n  b: 2\n- - 3\n  - 4\n- {}\n" },
-	{ "{\"no\":\"yes\",\"1a\":true,\"x y\":[]}", "\"no\": \"yes\"\n\"1a\": true\n\"x y\": []\n" },
+	{ "{\"no\":\"yes\",\"1a\":true,\"x y\":[]}",
+	  "\"no\": \"yes\"\n\"1a\": true\n\"x y\": []\n" },
 	{ "\"a\\\"b\\\\c\\n\\u0000\\u0085\"", " \"a\\\"b\\\\c\\u000a\\u0000\\u0085\"\n" },
 	{ "{}", " {}\n" },
 };
@@ -223,7 +235,8 @@ static const struct {
 	const char *want;
 } values[] = {
 	{ "{\"type\":\"i32\",\"value\":-42}", false, "-42\n" },
-	{ "{\"type\":\"i64\",\"value\":\"-9223372036854775808\"}", false, "-9223372036854775808\n" },
+	{ "{\"type\":\"i64\",\"value\":\"-9223372036854775808\"}", false,
+	  "-9223372036854775808\n" },
 	{ "{\"type\":\"f64\",\"value\":0.1}", false, "0.1\n" },
 	{ "{\"type\":\"f32\",\"value\":0.1}", false, "0.1\n" },
 	{ "{\"type\":\"f32\",\"value\":16777216}", false, "16777216\n" },
@@ -231,7 +244,8 @@ static const struct {
 	{ "{\"type\":\"f64\",\"value\":\"nan:0x8000000000001\"}", false, "nan:0x8000000000001\n" },
 	{ "{\"type\":\"i32\",\"value\":1,\"bits\":\"0x00000001\"}", true, "1\t0x00000001\n" },
 	{ "{\"type\":\"i32\",\"value\":1,\"bits\":\"0x00000001\"}", false, "1\n" },
-	{ "{\"type\":\"v128\",\"lanes\":\"i32x4\",\"value\":[\"1\",\"2\",\"3\",\"4\"],\"bytes\":\"01\"}",
+	{ "{\"type\":\"v128\",\"lanes\":\"i32x4\",\"value\":[\"1\",\"2\",\"3\",\"4\"],\"bytes\":"
+	  "\"01\"}",
 	  false, "i32x4 1 2 3 4\n" },
 	{ "{\"type\":\"v128\",\"lanes\":\"f32x4\",\"value\":[0.1,1,2,3],\"bytes\":\"01\"}", true,
 	  "f32x4 0.1 1 2 3\t01\n" },
@@ -259,13 +273,13 @@ static const struct {
 	const char *slug;
 	int want;
 } statuses[] = {
-	{ 200, "", 0 },         { 202, "", 0 },          { 304, "", 1 },
-	{ 400, "bad-json", 1 }, { 401, "", 4 },          { 403, "forbidden", 4 },
-	{ 404, "", 3 },         { 405, "", 1 },          { 408, "", 124 },
-	{ 409, "", 5 },         { 410, "", 3 },          { 412, "", 5 },
-	{ 413, "", 1 },         { 422, "", 1 },          { 422, "function-not-found", 3 },
+	{ 200, "", 0 },         { 202, "", 0 },           { 304, "", 1 },
+	{ 400, "bad-json", 1 }, { 401, "", 4 },           { 403, "forbidden", 4 },
+	{ 404, "", 3 },         { 405, "", 1 },           { 408, "", 124 },
+	{ 409, "", 5 },         { 410, "", 3 },           { 412, "", 5 },
+	{ 413, "", 1 },         { 422, "", 1 },           { 422, "function-not-found", 3 },
 	{ 428, "", 5 },         { 429, "queue-full", 6 }, { 500, "", 1 },
-	{ 502, "", 1 },         { 503, "", 6 },          { 504, "", 124 },
+	{ 502, "", 1 },         { 503, "", 6 },           { 504, "", 124 },
 	{ 507, "", 6 },         { 200, "not-found", 0 },  { 302, "", 1 },
 };
 
@@ -300,9 +314,9 @@ static const struct {
 
 START_TEST(an_outcome_has_its_exit_code)
 {
-	ck_assert_int_eq(exit_code_of_outcome(outcomes[_i].outcome, outcomes[_i].limit,
-	                                      outcomes[_i].guest_code),
-	                 outcomes[_i].want);
+	ck_assert_int_eq(
+	    exit_code_of_outcome(outcomes[_i].outcome, outcomes[_i].limit, outcomes[_i].guest_code),
+	    outcomes[_i].want);
 }
 END_TEST
 

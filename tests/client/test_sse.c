@@ -42,11 +42,13 @@ static const struct {
 	{ "CR ends lines", "data: x\r\rdata: y\r\r", "message#:x;message#:y;" },
 	{ "CR LF ends lines", "data: x\r\n\r\ndata: y\r\n\r\n", "message#:x;message#:y;" },
 	{ "mixed ends", "data: a\rdata: b\ndata: c\r\n\n", "message#:a\nb\nc;" },
-	{ "byte order mark", "\xef\xbb\xbf"
-	                     "data: x\n\n",
+	{ "byte order mark",
+	  "\xef\xbb\xbf"
+	  "data: x\n\n",
 	  "message#:x;" },
-	{ "a mark later is text", "data: x\n\n\xef\xbb\xbf"
-	                          "data: y\n\n",
+	{ "a mark later is text",
+	  "data: x\n\n\xef\xbb\xbf"
+	  "data: y\n\n",
 	  "message#:x;" },
 	{ "unfinished event", "data: x\n\ndata: y\n", "message#:x;" },
 	{ "unfinished line", "data: x\n\ndata: y", "message#:x;" },
@@ -64,9 +66,10 @@ START_TEST(events_come_whole_however_the_bytes_come)
 
 		sse_init(&sse, see, &seen);
 		for (size_t at = 0; at < len; at += step)
-			ck_assert_int_eq(sse_feed(&sse, stream + at, len - at < step ? len - at : step), SSE_OK);
-		ck_assert_msg(strcmp(seen.text, cases[_i].want) == 0, "%s, %zu at a time: got \"%s\"",
-		              cases[_i].name, step, seen.text);
+			ck_assert_int_eq(
+			    sse_feed(&sse, stream + at, len - at < step ? len - at : step), SSE_OK);
+		ck_assert_msg(strcmp(seen.text, cases[_i].want) == 0,
+		              "%s, %zu at a time: got \"%s\"", cases[_i].name, step, seen.text);
 		sse_clear(&sse);
 	}
 }

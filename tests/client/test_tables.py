@@ -123,14 +123,14 @@ def test_hostile_candidates(folder):
     fake = os.path.join(folder, "wasmedgectl")
     mark = os.path.join(folder, "mark")
     with open(fake, "w", encoding="utf-8") as file:
-        file.write(f"#!/bin/sh\necho 'demo/app:1'\necho '$(touch {mark})'\necho '`touch {mark}`'\n")
+        file.write("#!/bin/sh\necho 'demo/app:1'\n"
+                   f"echo '$(touch {mark})'\necho '`touch {mark}`'\n")
     os.chmod(fake, 0o755)
     environment = dict(os.environ, PATH=folder + ":" + os.environ["PATH"])
     got, _ = complete(script, "wasmedgectl run ", environment)
     check("a candidate is offered", "demo/app:1" in got, got)
     check("a candidate is not evaluated", not os.path.exists(mark), got)
-    check("what is not plain is quoted", all("$(" not in word.replace("\\$\\(", "") for word in got),
-          got)
+    check("what is not plain is quoted", not any("$(" in word for word in got), got)
     got, _ = complete(script, "wasmedgectl run demo/app:", environment)
     check("only what follows the colon is replaced", got == ["1"], got)
 

@@ -321,8 +321,9 @@ def test_lists(folder):
     run = Run(folder, page, "module", "ls", "--limit", "3", "-o", "name")
     run.expect("a list ends at the limit", 0,
                out="".join(f"sha256:{n:064x}\n" for n in (1, 2, 3)).encode())
-    check("cursors are followed", pages == ["/v1/modules?limit=3", "/v1/modules?limit=2&cursor=c%2F1",
-                                            "/v1/modules?limit=1&cursor=c%2F2"], pages)
+    check("cursors are followed",
+          pages == ["/v1/modules?limit=3", "/v1/modules?limit=2&cursor=c%2F1",
+                    "/v1/modules?limit=1&cursor=c%2F2"], pages)
     run = Run(folder, reply(200, {"items": [], "next_cursor": "for ever"}), "module", "ls")
     run.expect("a page without items ends the list", 0)
     exact = b'{ "items":[ {"digest":"x","n":1.0} ],\n  "unknown":9007199254740993 }'
@@ -344,7 +345,8 @@ def test_prefixes(folder):
     check("also with its prefix", run.code == 0, run.err)
     Run(folder, answer, "module", "inspect", "abababababab").expect(
         "an ambiguous one is not", 2, "2 modules have a digest that begins with")
-    Run(folder, answer, "module", "inspect", "123412341234").expect("an unknown one", 3, "no module")
+    Run(folder, answer, "module", "inspect", "123412341234").expect(
+        "an unknown one", 3, "no module")
     Run(folder, answer, "module", "inspect", "cdcdcdcdcdc").expect("a short one", 2)
     Run(folder, answer, "module", "inspect", "../../etc").expect("a path is no name", 2)
 
@@ -366,11 +368,13 @@ def test_collect(folder):
     Run(folder, with_path("/a/b/r.txt"), *args).expect("a file is collected", 0)
     with open(os.path.join(target, "a/b/r.txt"), "rb") as file:
         check("its content is right", file.read() == b"content")
-    for path in ("/../evil", "/a/../../evil", "/link/evil", "/.", "/", "", "/a/..", "/" + "x" * 300):
+    for path in ("/../evil", "/a/../../evil", "/link/evil", "/.", "/", "", "/a/..",
+                 "/" + "x" * 300):
         Run(folder, with_path(path), *args).expect(f"{path!r} stays out", 1)
     check("nothing got out", not os.path.exists(os.path.join(folder, "evil")))
     for href in ("http://example.invalid/", "//example.invalid/v1/", "/v1/x y", "/v1/\r\nX: y", ""):
-        Run(folder, with_path("/f", href), *args).expect(f"address {href!r}", 1, "no proper address")
+        Run(folder, with_path("/f", href), *args).expect(f"address {href!r}", 1,
+                                                         "no proper address")
 
 
 def test_upload(folder):
@@ -382,7 +386,8 @@ def test_upload(folder):
     run.expect("an upload prints the digest", 0, "stored, 2.9 MiB, tagged a/b:1",
                (DIGEST + "\n").encode())
     head, body = run.server.requests[0]
-    check("whole, with its length", len(body) == 3000004 and "Content-Length: 3000004" in head, head)
+    check("whole, with its length",
+          len(body) == 3000004 and "Content-Length: 3000004" in head, head)
     check("with the tag and the precondition",
           head.startswith("POST /v1/modules?tag=a/b:1 ".replace("/b", "%2Fb"))
           and "If-None-Match: *" in head, head)
@@ -421,9 +426,11 @@ def test_events(folder):
                 "outcome": "exited", "exit_code": 4, "stdout": {"text": "end\n"}}}))
             return
         seen.append([line for line in head.split("\r\n") if line.startswith("Last-Event-ID")])
-        stream = (b"id: 1\nevent: started\ndata: {}\n\nid: 2\nevent: stdout\ndata: {\"text\":\"a\\n\"}\n\n"
-                  if len(seen) == 1 else
-                  b"id: 3\nevent: stderr\ndata: {\"base64\":\"YgoA\"}\n\nid: 4\nevent: result\ndata: {}\n\n")
+        first = (b"id: 1\nevent: started\ndata: {}\n\n"
+                 b"id: 2\nevent: stdout\ndata: {\"text\":\"a\\n\"}\n\n")
+        second = (b"id: 3\nevent: stderr\ndata: {\"base64\":\"YgoA\"}\n\n"
+                  b"id: 4\nevent: result\ndata: {}\n\n")
+        stream = first if len(seen) == 1 else second
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + stream)
         return False
     run = Run(folder, answer, "job", "logs", "i", "-f")
@@ -503,7 +510,8 @@ def test_contexts(folder):
 
 
 def test_usage():
-    for args in ([], ["nonsense"], ["module"], ["invoke", "a/b"], ["run", "a/b", "--env", "novalue"],
+    for args in ([], ["nonsense"], ["module"], ["invoke", "a/b"],
+                 ["run", "a/b", "--env", "novalue"],
                  ["ping", "--host", "ftp://x"], ["ping", "--host", "http://user@x"],
                  ["ping", "--timeout", "-5"], ["ping", "--timeout", "5x"], ["ping", "-o", "xml"],
                  ["run", "a/b", "--collect", "/x"], ["invoke", "a/b", "f", "{bad json"],
