@@ -51,6 +51,9 @@ static const uint64_t bucket_us[] = {
 #define HISTOGRAM_WORDS (BUCKETS + 2)
 #define HISTOGRAM_SUM (BUCKETS + 1)
 
+/* HTTP statuses are below this. */
+#define STATUS_MAX 600
+
 /* The values of a label: first and count in value_rows, or the routes. */
 struct label_range {
 	unsigned first;
@@ -60,6 +63,7 @@ struct label_range {
 static struct {
 	struct label_range labels[METRIC_LABEL_COUNT];
 	size_t offsets[METRIC_COUNT]; /* of a metric's words */
+	uint16_t codes[STATUS_MAX];   /* METRIC_code_... by HTTP status */
 	_Atomic uint64_t *words;      /* NULL before metrics_init() */
 	const char *const *routes;
 	const char *version;
@@ -78,6 +82,21 @@ find_ranges(size_t route_count)
 			range->first = i;
 	}
 	registry.labels[METRIC_LABEL_route] = (struct label_range){ 0, (unsigned)route_count };
+}
+
+static void
+find_codes(void)
+{
+	const struct label_range *range = &registry.labels[METRIC_LABEL_code];
+
+	for (unsigned status = 0; status < STATUS_MAX; status++)
+		registry.codes[status] = METRIC_code_OTHER;
+	for (unsigned i = range->first; i < range->first + range->count; i++) {
+		unsigned long status = strtoul(value_rows[i].text, NULL, 10); /* "other": 0 */
+
+		if (status > 0 && status < STATUS_MAX)
+			registry.codes[status] = (uint16_t)i;
+	}
 }
 
 static size_t
@@ -102,6 +121,7 @@ metrics_init(const char *const *routes, size_t route_count, const char *version)
 
 	metrics_free();
 	find_ranges(route_count);
+	find_codes();
 	for (unsigned i = 0; i < METRIC_COUNT; i++) {
 		registry.offsets[i] = total;
 		total += series_count((enum metric)i) * words_of_series((enum metric)i);
@@ -212,13 +232,7 @@ metric_get(enum metric metric, unsigned value, unsigned value2)
 unsigned
 metrics_code(int status)
 {
-	char text[16];
-	unsigned value = METRIC_code_200;
-
-	snprintf(text, sizeof text, "%d", status);
-	while (value < METRIC_code_OTHER && strcmp(value_rows[value].text, text) != 0)
-		value++;
-	return value;
+	return status >= 0 && status < STATUS_MAX ? registry.codes[status] : METRIC_code_OTHER;
 }
 
 /* ---- the process ---- */

@@ -68,7 +68,7 @@ struct store_options {
 	unsigned queue_length;           /* writes, and reads, that may wait; 0: 1024 */
 	bool check;                      /* run SQLite's quick_check before anything else */
 	/*
-	 * Told on the writer thread when the health changes. While it is not STORE_HEALTHY the
+	 * Told on the writer thread, or within store_open(), when the health changes. While it is not STORE_HEALTHY the
 	 * writer tries by itself every second whether writing works again. May be NULL.
 	 */
 	void (*health_fn)(void *arg, enum store_health health, const char *reason);

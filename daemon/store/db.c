@@ -202,6 +202,23 @@ static const char common_pragmas[] =
     "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
     "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;";
 
+/* Where memory cannot be shared between connections SQLite stays with another journal. */
+static enum store_status
+check_journal(struct db *db, const char *path, struct store_error *err)
+{
+	char mode[16];
+
+	db_query_text(db, "PRAGMA journal_mode", mode, sizeof mode);
+	if (db_failed(db))
+		return db_error(db, err, path);
+	if (strcmp(mode, "wal") != 0)
+		return store_fail(err, STORE_E_IO,
+				  "%s: this file system cannot hold a write-ahead log; set another "
+				  "[store] directory, on a local disk",
+				  path);
+	return STORE_OK;
+}
+
 enum store_status
 db_open(struct db *db, const char *path, enum db_role role, struct store_error *err)
 {
@@ -219,7 +236,7 @@ db_open(struct db *db, const char *path, enum db_role role, struct store_error *
 	db_exec(db, role == DB_WRITER ? writer_pragmas : reader_pragmas);
 	if (role == DB_WRITER)
 		sqlite3_wal_hook(db->handle, note_wal, db);
-	return db_failed(db) ? db_error(db, err, path) : STORE_OK;
+	return check_journal(db, path, err);
 }
 
 void
@@ -239,21 +256,41 @@ db_exec(struct db *db, const char *text)
 	return !db_failed(db) && db_note(db, sqlite3_exec(db->handle, text, NULL, NULL, NULL));
 }
 
-int64_t
-db_query_int(struct db *db, const char *text)
+/* A statement at its first row, to be finalized; NULL: no row, or a failure. */
+static sqlite3_stmt *
+first_row(struct db *db, const char *text)
 {
 	sqlite3_stmt *statement = NULL;
-	int64_t value = 0;
 
 	if (db_failed(db) ||
 	    !db_note(db, sqlite3_prepare_v2(db->handle, text, -1, &statement, NULL)))
-		return 0;
+		return NULL;
 	int rc = sqlite3_step(statement);
-	if (rc == SQLITE_ROW)
-		value = sqlite3_column_int64(statement, 0);
 	db_note(db, rc);
+	if (rc == SQLITE_ROW)
+		return statement;
 	sqlite3_finalize(statement);
+	return NULL;
+}
+
+int64_t
+db_query_int(struct db *db, const char *text)
+{
+	sqlite3_stmt *row = first_row(db, text);
+	int64_t value = row != NULL ? sqlite3_column_int64(row, 0) : 0;
+
+	sqlite3_finalize(row);
 	return value;
+}
+
+void
+db_query_text(struct db *db, const char *text, char *out, size_t out_size)
+{
+	sqlite3_stmt *row = first_row(db, text);
+	size_t size;
+
+	snprintf(out, out_size, "%s", row != NULL ? db_column_text(db, row, 0, &size) : "");
+	sqlite3_finalize(row);
 }
 
 static sqlite3_stmt *

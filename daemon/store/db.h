@@ -47,6 +47,8 @@ enum store_status db_error(const struct db *db, struct store_error *err, const c
 bool db_exec(struct db *db, const char *text);
 /* First column of the first row of SQL text, or 0. */
 int64_t db_query_int(struct db *db, const char *text);
+/* The same as text, cut to what fits; "" when there is none. */
+void db_query_text(struct db *db, const char *text, char *out, size_t out_size);
 
 /*
  * A statement with its parameters set, in order: t text (NULL: null), i int64_t, d const struct

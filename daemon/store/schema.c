@@ -89,22 +89,39 @@ sync_path(const char *path, int flags)
 	return ok;
 }
 
+/* An empty file that nobody else can read; SQLite alone would make it readable. */
+static bool
+make_empty(const char *path)
+{
+	unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static enum store_status
+fail_with_errno(struct store_error *err, const char *path)
+{
+	return store_fail(err, errno == ENOSPC ? STORE_E_FULL : STORE_E_IO, "%s: %s", path,
+			  strerror(errno));
+}
+
 /* VACUUM INTO a new file, complete under its name or not there at all. */
 static enum store_status
 copy_to(struct db *db, const char *partial, const char *final, struct store_error *err)
 {
+	if (!make_empty(partial))
+		return fail_with_errno(err, partial);
 	char *sql = sqlite3_mprintf("VACUUM INTO %Q", partial);
-
 	if (sql == NULL)
 		return store_fail(err, STORE_E_NOMEM, "out of memory");
-	unlink(partial);
 	db_exec(db, sql);
 	sqlite3_free(sql);
 	if (db_failed(db))
 		return db_error(db, err, "copy before migration");
 	if (!sync_path(partial, O_RDONLY) || rename(partial, final) != 0)
-		return store_fail(err, errno == ENOSPC ? STORE_E_FULL : STORE_E_IO, "%s: %s", final,
-				  strerror(errno));
+		return fail_with_errno(err, final);
 	return STORE_OK;
 }
 

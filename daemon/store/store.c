@@ -158,19 +158,13 @@ sync_directory(const char *path, struct store_error *err)
 static enum store_status
 quick_check(struct db *db, const char *path, struct store_error *err)
 {
-	sqlite3_stmt *statement = NULL;
-	enum store_status status = STORE_OK;
-	int rc = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	char text[160];
 
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(statement);
-	const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0)
-					    : sqlite3_errmsg(db->handle);
-	if (rc != SQLITE_ROW || text == NULL || strcmp(text, "ok") != 0)
-		status = store_fail(err, STORE_E_DAMAGED, "%s: damaged: %s; restore a copy", path,
-				    text != NULL ? text : "no answer");
-	sqlite3_finalize(statement);
-	return status;
+	db_query_text(db, "PRAGMA quick_check(1)", text, sizeof text);
+	if (!db_failed(db) && strcmp(text, "ok") == 0)
+		return STORE_OK;
+	return store_fail(err, STORE_E_DAMAGED, "%s: damaged: %s; restore a copy", path,
+			  db_failed(db) ? db->text : text);
 }
 
 /* A full disk must not keep the daemon from starting: what is stored can be read and run. */

@@ -933,7 +933,10 @@ START_TEST(migrations_go_forward_after_a_copy)
 	db_close(&db);
 
 	snprintf(copy, sizeof copy, "%s.version-1", catalogue_path());
-	ck_assert_int_eq(db_open(&db, copy, DB_READER, &err), STORE_OK);
+	struct stat st;
+	ck_assert_int_eq(stat(copy, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+	ck_assert_int_eq(db_open(&db, copy, DB_WRITER, &err), STORE_OK);
 	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 1);
 	ck_assert_int_eq(db_query_int(&db, "SELECT count(*) FROM chunk"), 2);
 	db_close(&db);
