@@ -51,7 +51,7 @@ LIBRARIES = {
 }
 WIDTH = 100
 # Folders of work trees and generated files that a source folder may also hold.
-NOT_OURS = re.compile(r"(^|/)(\.git|build[^/]*|autom4te\.cache|build-aux|m4|__pycache__|run)(/|$)")
+NOT_OURS = re.compile(r"(^|/)(\.git|_?build[^/]*|_inst|autom4te\.cache|m4|__pycache__|run)(/|$)")
 GENERATED = {"configure", "configure~", "aclocal.m4", "config.h.in", "config.h.in~", "Makefile.in"}
 
 

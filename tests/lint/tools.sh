@@ -18,8 +18,8 @@ check() {
 	fi
 }
 
-scripts=$(find . -name .git -prune -o -name 'build*' -prune -o -path ./run -prune -o \
-	-type f -size -200k ! -name '*~' ! -name configure -print |
+scripts=$(find . -name .git -prune -o -name 'build*' -prune -o -name '_*' -prune \
+	-o -path ./run -prune -o -type f -size -200k ! -name '*~' ! -name configure -print |
 	while read -r file; do
 		case $(head -n 1 "$file" | tr -d '\0') in
 		'#!/bin/sh'* | '#!/bin/bash'* | '#!/usr/bin/env bash'*) echo "$file" ;;
