@@ -7,7 +7,8 @@
     paths    no path of somebody's machine in a file of ours
     tables   rows of the .def tables are in their order, and there once
 
-Without words all but width are run. Each check prints FILE:LINE: what is wrong. Runs over the files of the source tree, $top_srcdir.
+Without words all but width are run, over the files of the source tree, $top_srcdir. Each check
+prints FILE:LINE: what is wrong.
 """
 import os
 import re

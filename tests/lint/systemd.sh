@@ -1,5 +1,5 @@
 #!/bin/sh
-# The service unit exposes little: systemd's own rating is at most 1.5, and the units are understood.
+# The service unit exposes little, 1.5 at most by systemd's own rating, and systemd understands it.
 set -eu
 : "${top_srcdir:?is set by make}" "${top_builddir:?is set by make}"
 if ! command -v systemd-analyze >/dev/null; then
