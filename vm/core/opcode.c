@@ -20,7 +20,7 @@ const struct opcode_info opcode_table[VM_OP_COUNT] = {
 
 /* --- finding a row --------------------------------------------------------------------------- */
 
-/* One array for all encodings: a page of codes for each prefix. A row stands at its number + 1. */
+/* One array for all encodings: a page of codes for each prefix, the plain ones first. */
 enum {
 	PAGE_PLAIN = 0,
 	PAGE_FB = 0x100,
@@ -33,7 +33,7 @@ enum {
 	((prefix) == 0x00 ? PAGE_PLAIN : (prefix) == 0xfb ? PAGE_FB :                              \
 	 (prefix) == 0xfc ? PAGE_FC : PAGE_FD)
 
-static const uint16_t encodings[PAGES_END] = {
+const uint16_t opcode_plain[PAGES_END] = {
 #define OP(symbol, prefix, code, text, imm, sig, width, feature, flags)                            \
 	[PAGE_OF(prefix) + (code)] = VM_OP_##symbol + 1,
 #include "vm/def/opcode.def"
@@ -61,9 +61,9 @@ opcode_find(uint8_t prefix, uint32_t code, enum vm_op *out)
 	default:
 		return false;
 	}
-	if (code >= end - page || encodings[page + code] == 0)
+	if (code >= end - page || opcode_plain[page + code] == 0)
 		return false;
-	*out = (enum vm_op)(encodings[page + code] - 1);
+	*out = (enum vm_op)(opcode_plain[page + code] - 1);
 	return true;
 }
 
@@ -97,6 +97,8 @@ decode_sigs(void)
 		const char *at = opcode_table[op].sig;
 		struct opcode_sig *sig = &sigs[op];
 
+		sig->imm = opcode_table[op].imm;
+		sig->feature = opcode_table[op].feature;
 		sig->is_poly = at[0] == 'p';
 		if (sig->is_poly)
 			continue;

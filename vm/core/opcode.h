@@ -77,12 +77,17 @@ extern const struct opcode_info opcode_table[VM_OP_COUNT];
 /* The row of an encoding; false when there is none. prefix is 0 for one-byte opcodes. */
 bool opcode_find(uint8_t prefix, uint32_t code, enum vm_op *out);
 
-/* A row's signature with types in place of letters. */
+/* The row of an opcode without prefix, plus 1; 0 where there is none. */
+extern const uint16_t opcode_plain[];
+
+/* What the walker needs of a row all the time, packed; the signature has types for letters. */
 struct opcode_sig {
-	bool is_poly;          /* the rest means nothing: validation needs code */
+	bool is_poly;          /* no signature: validation needs code */
 	uint8_t operand_count;
 	uint8_t operands[3];   /* number types, or SIG_ADDRESS; the deepest first */
 	uint8_t result;        /* likewise; 0 for none */
+	uint8_t imm;           /* as in the row */
+	uint8_t feature;
 };
 
 enum { SIG_ADDRESS = 1 };

@@ -86,27 +86,35 @@ walk_plain(struct walker *w, const struct opcode_sig *sig)
 	return walk_report_op(w);
 }
 
+/* The opcode behind a prefix byte, or a byte that is no opcode. */
+static enum vm_status
+read_prefixed(struct walker *w, uint8_t byte)
+{
+	uint32_t code;
+
+	if (byte < 0xfb)
+		return walk_fail(w, VM_E_MALFORMED, "illegal opcode 0x%02x", byte);
+	enum vm_status st = input_u32(&w->in, "an opcode behind its prefix", &code);
+	if (st != VM_OK)
+		return st;
+	if (!opcode_find(byte, code, &w->insn.op))
+		return walk_fail(w, VM_E_MALFORMED, "illegal opcode 0x%02x 0x%02x", byte,
+		                 (unsigned)code);
+	return VM_OK;
+}
+
 static enum vm_status
 read_opcode(struct walker *w)
 {
-	struct walk_insn *insn = &w->insn;
 	uint8_t byte;
-	uint32_t code;
 
-	insn->offset = reader_offset(&w->in.r);
+	w->insn.offset = reader_offset(&w->in.r);
 	enum vm_status st = input_u8(&w->in, "an instruction", &byte);
 	if (st != VM_OK)
 		return st;
-	if (opcode_find(0, byte, &insn->op))
-		return VM_OK;
-	if (byte < 0xfb)
-		return walk_fail(w, VM_E_MALFORMED, "illegal opcode 0x%02x", byte);
-	st = input_u32(&w->in, "an opcode behind its prefix", &code);
-	if (st != VM_OK)
-		return st;
-	if (!opcode_find(byte, code, &insn->op))
-		return walk_fail(w, VM_E_MALFORMED, "illegal opcode 0x%02x 0x%02x", byte,
-		                 (unsigned)code);
+	if (opcode_plain[byte] == 0)
+		return read_prefixed(w, byte);
+	w->insn.op = (enum vm_op)(opcode_plain[byte] - 1);
 	return VM_OK;
 }
 
@@ -143,10 +151,11 @@ walk_instruction(struct walker *w)
 
 	if (st != VM_OK)
 		return st;
-	const struct opcode_info *row = &opcode_table[insn->op];
-	if (row->feature != VM_FEATURE_MVP) {
-		w->ops_used |= UINT64_C(1) << row->feature;
-		st = input_use(&w->in, (enum vm_feature)row->feature, insn->offset, row->text);
+	const struct opcode_sig *sig = &w->sigs[insn->op];
+	if (sig->feature != VM_FEATURE_MVP) {
+		w->ops_used |= UINT64_C(1) << sig->feature;
+		st = input_use(&w->in, (enum vm_feature)sig->feature, insn->offset,
+		               opcode_table[insn->op].text);
 		if (st != VM_OK)
 			return st;
 	}
@@ -154,7 +163,11 @@ walk_instruction(struct walker *w)
 	insn->is_64 = false;
 	insn->is_64_source = false;
 	insn->callee = NULL;
-	if (row->imm != IMM_NONE) {
+	/* Locals are the most frequent immediates by far. */
+	if (sig->imm == IMM_LOCAL && w->in.r.next < w->in.r.end &&
+	    *w->in.r.next < w->func.local_count && *w->in.r.next < 0x80) {
+		insn->imm.index.index = *w->in.r.next++;
+	} else if (sig->imm != IMM_NONE) {
 		st = walk_read_imm(w);
 		if (st != VM_OK)
 			return st;
@@ -166,7 +179,6 @@ walk_instruction(struct walker *w)
 	}
 	if (w->is_counting && costs(insn->op))
 		w->block_cost++;
-	const struct opcode_sig *sig = &w->sigs[insn->op];
 	return sig->is_poly ? rules[insn->op](w) : walk_plain(w, sig);
 }
 
