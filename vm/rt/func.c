@@ -75,11 +75,13 @@ host_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots)
 	if (thread_stack_is_low())
 		return rt_trap(run, VM_TRAP_STACK_OVERFLOW);
 	run->host_calls++;
+	enum vm_status before = run->err->status;
 	run->err->status = VM_OK; /* tells whether the function fills it in */
 	enum vm_status st = host->fn(host->env, &caller, slots, run->err);
 	run->caller = instance;
 	if (st != VM_OK)
 		return host_failed(run, st);
+	run->err->status = before;
 	if (atomic_load_explicit(&run->stop, memory_order_relaxed) != VM_TRAP_NONE)
 		return rt_stopped(run, run->err);
 	return VM_OK;

@@ -42,6 +42,9 @@ enum vm_status
 vm_global_new(struct vm_store *store, const struct vm_globaltype *type,
               const struct vm_value *init, struct vm_global **out, struct vm_error *err)
 {
+	if (!value_type_exists(type->content))
+		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
+		                    "global of type 0x%x: there is no such type", type->content);
 	if (!value_fits(store, type->content, init))
 		return value_misfit(type->content, init, "initial value of a global", UINT64_MAX,
 				    err);

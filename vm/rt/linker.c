@@ -6,6 +6,7 @@
 #include "vm/rt/names.h"
 #include "vm/rt/program.h"
 #include "vm/rt/store.h"
+#include "vm/rt/value.h"
 
 /* A definition: a host function, or an object of the store with that serial number. */
 struct definition {
@@ -89,14 +90,42 @@ failed:
 	return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 }
 
+static enum vm_status
+functype_check(const struct vm_engine *engine, const struct vm_functype *type,
+               struct vm_error *err)
+{
+	const struct vm_limits *limits = &engine->limits;
+
+	if (type->param_count > limits->params_max || type->result_count > limits->results_max)
+		return vm_error_set(
+		    err, VM_E_LIMIT, VM_NO_OFFSET,
+		    "host function with %u parameters and %u results: the limits are "
+		    "%llu and %llu",
+		    type->param_count, type->result_count, (unsigned long long)limits->params_max,
+		    (unsigned long long)limits->results_max);
+	for (uint32_t i = 0; i < type->param_count + type->result_count; i++) {
+		bool is_param = i < type->param_count;
+		vm_valtype t = is_param ? type->params[i] : type->results[i - type->param_count];
+
+		if (!value_type_exists(t))
+			return vm_error_set(
+			    err, VM_E_ARGUMENT, VM_NO_OFFSET,
+			    "host function with a %s of type 0x%x: there is no such type",
+			    is_param ? "parameter" : "result", t);
+	}
+	return VM_OK;
+}
+
 enum vm_status
 vm_linker_define_func(struct vm_linker *linker, struct vm_str module, struct vm_str name,
                       const struct vm_functype *type, vm_host_fn fn, void *env,
                       struct vm_error *err)
 {
 	const struct vm_type *canonical;
-	enum vm_status st = types_intern_func(linker->engine, type, &canonical, err);
+	enum vm_status st = functype_check(linker->engine, type, err);
 
+	if (st == VM_OK)
+		st = types_intern_func(linker->engine, type, &canonical, err);
 	if (st != VM_OK)
 		return st;
 	struct host_def *host = host_def_new(linker->engine, canonical, fn, env);

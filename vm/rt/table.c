@@ -226,7 +226,7 @@ vm_table_new(struct vm_store *store, const struct vm_tabletype *type, const stru
 {
 	uint64_t most = type->is_64 ? UINT64_MAX : UINT32_MAX;
 
-	if (!vm_valtype_is_ref(type->element))
+	if (!vm_valtype_is_ref(type->element) || !value_type_exists(type->element))
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 				    "table element type 0x%x is not a reference type",
 				    type->element);

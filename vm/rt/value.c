@@ -4,6 +4,16 @@
 #include <string.h>
 #include "vm/rt/store.h"
 
+bool
+value_type_exists(vm_valtype type)
+{
+	uint32_t heap = vm_valtype_heap(type);
+
+	if (vm_valtype_is_ref(type))
+		return heap >= VM_HEAP_CONCRETE || (heap >= VM_HEAP_EXN && heap <= VM_HEAP_NOEXN);
+	return type >= VM_V128 && type <= VM_I32;
+}
+
 static bool
 func_fits(const struct vm_store *store, uint32_t heap, const struct vm_func *func)
 {

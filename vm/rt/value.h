@@ -8,6 +8,12 @@
 #include "vm/rt/runtime.h"
 
 /*
+ * True for a value type of the specification. A defined type's number is taken as it is: it comes
+ * from a module of the engine, which has to be alive.
+ */
+bool value_type_exists(vm_valtype type);
+
+/*
  * True when the value may be used where the type is wanted, in that store: the kind is the same,
  * null only where allowed, a function of the store and of the type.
  */

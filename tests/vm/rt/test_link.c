@@ -121,6 +121,26 @@ START_TEST(host_function_of_another_type_is_refused)
 }
 END_TEST
 
+START_TEST(host_function_type_is_checked)
+{
+	static const vm_valtype odd[] = { VM_I32, 0 }, no_heap[] = { VM_REF(0x12) };
+	static vm_valtype many[1001];
+	const struct vm_functype types[] = {
+		{ odd, NULL, 2, 0 },
+		{ i32, no_heap, 1, 1 },
+		{ many, NULL, 1001, 0 },
+		{ NULL, NULL, UINT32_MAX, UINT32_MAX },
+	};
+
+	for (int i = 0; i < 1001; i++)
+		many[i] = VM_I32;
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(vm_linker_define_func(linker, VM_STR("host"), VM_STR("f"),
+						       &types[i], sum, &zero, &err),
+				 i < 2 ? VM_E_ARGUMENT : VM_E_LIMIT);
+}
+END_TEST
+
 START_TEST(import_fits_or_is_refused)
 {
 	const struct import_case *c = &import_cases[_i];
@@ -289,6 +309,7 @@ unit_suite(void)
 	tcase_add_test(tc, later_definition_replaces_an_earlier_one);
 	tcase_add_test(tc, missing_import_is_named);
 	tcase_add_test(tc, host_function_of_another_type_is_refused);
+	tcase_add_test(tc, host_function_type_is_checked);
 	tcase_add_loop_test(tc, import_fits_or_is_refused, 0,
 	                    sizeof(import_cases) / sizeof(import_cases[0]));
 	tcase_add_test(tc, grown_objects_match_by_their_size);

@@ -431,6 +431,9 @@ START_TEST(globals_are_typed_and_may_be_immutable)
 
 	for (uint8_t i = 0; i < 16; i++)
 		vector.of.v128[i] = i;
+	const struct vm_globaltype odd = { .content = 0x12 };
+	const struct vm_value odd_value = { .type = 0x12 };
+	ck_assert_int_eq(vm_global_new(store, &odd, &odd_value, &global, &err), VM_E_ARGUMENT);
 	ck_assert_int_eq(vm_global_new(store, &constant, &vector, &global, &err), VM_E_ARGUMENT);
 	ck_assert_int_eq(vm_global_new(store, &constant, &number, &global, &err), VM_OK);
 	vm_global_get(global, &got);
