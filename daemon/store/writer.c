@@ -137,6 +137,13 @@ for_each(struct store *store, struct op *first, void (*act)(struct store *store,
 	}
 }
 
+/* Another program holds the database: waiting for it once more for each op helps nobody. */
+static bool
+is_busy(const struct db *db)
+{
+	return (db->rc & 0xff) == SQLITE_BUSY;
+}
+
 static void
 run_alone(struct store *store, struct op *op)
 {
@@ -156,8 +163,8 @@ run_batch(struct store *store, struct op *first)
 		writer_probe(store); /* it may have changed nothing, which proves nothing */
 	if (ok)
 		for_each(store, first, succeed);
-	else if (first->next == NULL)
-		fail(store, first);
+	else if (first->next == NULL || is_busy(&store->writer))
+		for_each(store, first, fail);
 	else
 		for_each(store, first, run_alone);
 }

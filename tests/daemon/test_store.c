@@ -1113,6 +1113,31 @@ START_TEST(one_request_too_large_for_the_disk_does_not_take_others_down)
 }
 END_TEST
 
+START_TEST(another_program_that_holds_the_database_makes_writes_wait_not_fail_for_ever)
+{
+	struct store *store = open_here();
+	struct call calls[8] = { CALL_INIT, CALL_INIT, CALL_INIT, CALL_INIT,
+				 CALL_INIT, CALL_INIT, CALL_INIT, CALL_INIT };
+	struct digest digest = put_ok(store, 1, 10);
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(catalogue_path(), &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	uint64_t start_us = store_monotonic_us();
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_int_eq(
+		    store_tag_put(store, &app1, &digest, NULL, NULL, answer, &calls[i]), STORE_OK);
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_int_eq(status_and_free(wait_reply(&calls[i])), STORE_E_BUSY);
+	ck_assert_uint_lt(store_monotonic_us() - start_us, 4 * SECOND_US);
+	ck_assert_int_eq(store_health(store, NULL, 0), STORE_HEALTHY);
+	ck_assert_int_eq(status_and_free(get(store, &digest, true)), STORE_OK);
+	sqlite3_close(db);
+	ck_assert_int_eq(tag_to(store, &app1, &digest), STORE_OK);
+	store_close(store);
+}
+END_TEST
+
 /* ---- memory runs out ---- */
 
 static sqlite3_mem_methods real_memory;
@@ -1334,6 +1359,8 @@ unit_suite(void)
 	tcase_add_test(tcase, below_the_floor_nothing_new_is_taken);
 	tcase_add_test(tcase, a_full_disk_refuses_writes_serves_reads_and_recovers);
 	tcase_add_test(tcase, one_request_too_large_for_the_disk_does_not_take_others_down);
+	tcase_add_test(tcase,
+		       another_program_that_holds_the_database_makes_writes_wait_not_fail_for_ever);
 	tcase_add_test(tcase, any_failing_allocation_leaves_the_store_whole);
 	tcase_add_test(tcase, what_was_acknowledged_survives_kill_9);
 	suite_add_tcase(suite, tcase);
