@@ -60,9 +60,10 @@ refuse(struct request *r, unsigned reason, enum rpc_code code, const char *detai
 static bool
 identify_unix(struct request *r)
 {
-	r->principal = auth_principal_ref(request_peer_principal(r));
-	if (r->principal != NULL)
+	if (request_peer_principal(r) != NULL) {
+		r->principal = auth_principal_ref(request_peer_principal(r));
 		return true;
+	}
 	r->principal = auth_peers_check(api_daemon(r)->peers, request_fd(r));
 	if (r->principal == NULL) {
 		refuse(r, METRIC_auth_PEER, RPC_FORBIDDEN,
