@@ -54,8 +54,8 @@ exit_code_of(enum vm_status status, const struct vm_error *err)
 {
 	if (status == VM_OK)
 		return EXIT_DONE;
-	if (status == VM_EXIT)
-		return err->exit_code;
+	if (status == VM_EXIT) /* the system keeps eight bits: 256 must not become success */
+		return err->exit_code >= 0 && err->exit_code <= 255 ? err->exit_code : 255;
 	return status == VM_TRAP || status == VM_EXCEPTION ? EXIT_TRAPPED : EXIT_REFUSED;
 }
 

@@ -144,6 +144,8 @@ def test_exit_code_of_the_guest_is_ours():
     run(guest("exit"), "7").is_(7, "exiting with 7\n")
     run(guest("exit"), "0").is_(0)
     run(guest("exit"), "255").is_(255)
+    run(guest("exit"), "256").is_(255, "exiting with 256\n")
+    run(guest("exit"), "-1").is_(255)
 
 
 def test_function_is_called_with_typed_arguments():
