@@ -92,6 +92,8 @@ sandbox_close(struct sandbox *box)
 		remove_root(box->root);
 }
 
+void (*sandbox_around_call)(bool begins);
+
 enum wasi_errno
 sandbox_call(struct sandbox *box, wasi_handler handler, const uint64_t *args, size_t count)
 {
@@ -106,7 +108,11 @@ sandbox_call(struct sandbox *box, wasi_handler handler, const uint64_t *args, si
 
 	for (size_t i = 0; i < count; i++)
 		slots[i].u64 = args[i];
+	if (sandbox_around_call != NULL)
+		sandbox_around_call(true);
 	enum wasi_errno e = handler(&call);
+	if (sandbox_around_call != NULL)
+		sandbox_around_call(false);
 	box->status = call.task.status;
 	return e;
 }

@@ -54,6 +54,9 @@ enum wasi_errno sandbox_call(struct sandbox *box, wasi_handler handler, const ui
 	sandbox_call(box, wasi_##name, (const uint64_t[]){ __VA_ARGS__ },                          \
 		     sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
 
+/* If set, called before (true) and after (false) each function of the guest. */
+extern void (*sandbox_around_call)(bool begins);
+
 uint8_t *at(struct sandbox *box, uint32_t address);
 uint32_t out_u32(struct sandbox *box);
 uint64_t out_u64(struct sandbox *box);

@@ -6,11 +6,18 @@
  */
 #include "tests/support/unit.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "tests/wasi/sandbox.h"
+#include "vm/wasi/beneath.h"
 
 /*
  * The tree of the path table:
@@ -406,6 +413,40 @@ START_TEST(hostile_host_folders_stay_closed)
 }
 END_TEST
 
+/* Let openat2 fail with this errno from here on. False when that cannot be arranged. */
+static bool
+forbid_openat2(unsigned with)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | with),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = sizeof code / sizeof *code, .filter = code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+START_TEST(the_walk_is_taken_where_there_is_no_openat2)
+{
+	static const unsigned errors[] = { ENOSYS, EPERM };
+	struct sandbox box;
+
+	if (!forbid_openat2(errors[_i])) {
+		fputs("system calls cannot be filtered here\n", stderr);
+		return;
+	}
+	sandbox_open(&box, HOST_KERNEL, false, NULL);
+	ck_assert_int_eq(beneath_way_of(AT_FDCWD), BENEATH_WALK);
+	populate(&box);
+	EXPECT(open_at(&box, ROOT_FD, "to_dir/../file", 0, 0, RIGHTS_R, 0, NULL), WASI_SUCCESS);
+	EXPECT(open_at(&box, ROOT_FD, "../secret", 0, 0, RIGHTS_R, 0, NULL), WASI_EPERM);
+	sandbox_close(&box);
+}
+END_TEST
+
 START_TEST(read_only_trees_are_not_changed)
 {
 	struct sandbox box;
@@ -478,6 +519,7 @@ unit_suite(void)
 	tcase_add_loop_test(all, odd_names_are_refused, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, read_only_trees_are_not_changed, 0, BACKEND_COUNT);
 	tcase_add_loop_test(host, hostile_host_folders_stay_closed, HOST_KERNEL, MEMORY);
+	tcase_add_loop_test(host, the_walk_is_taken_where_there_is_no_openat2, 0, 2);
 	suite_add_tcase(suite, all);
 	suite_add_tcase(suite, host);
 	return suite;
