@@ -314,12 +314,12 @@ follow(struct ctl *ctl, const char *id, void (*event)(struct ctl *, const struct
 			code = ctl_fail(ctl, EXIT_CODE_UNREACHABLE,
 			                "the daemon breaks off again and again");
 		else if (tries > 0 && !wait_ms(RECONNECT_MS))
-			code = ctl_fail(ctl, EXIT_CODE_INTERRUPTED, "interrupted; the job goes on");
+			code = ctl_fail(ctl, EXIT_CODE_INTERRUPTED, "interrupted");
 		else
 			code = follow_once(&f, path, &broke);
 	}
-	if (code == 0 && ferror(ctl->out))
-		code = EXIT_CODE_FAILED;
+	if (code == EXIT_CODE_INTERRUPTED)
+		ctl_note(ctl, "the job goes on");
 	free(path);
 	return code;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "client/wasmedgectl/ctl.h"
@@ -402,35 +403,52 @@ verb_module_inspect(void *context, const struct cli_args *args)
 	return code;
 }
 
-/* Bytes go to FILE.part, which becomes FILE when they are all there. */
+/* Is it a file that can be replaced by another, or nothing yet? Not a device, say. */
+static bool
+is_replaceable(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) != 0 || S_ISREG(st.st_mode);
+}
+
+/* Performs the request with its body going to the file; the code of whatever failed first. */
 static int
-fetch_to_file(struct ctl *ctl, struct http_request *request, const char *name)
+fetch_to(struct ctl *ctl, struct http_request *request, const char *name)
 {
 	struct http_response response = { 0 };
-	char *part = NULL;
-	FILE *file = NULL;
-	int code = ctl_format(ctl, &part, "%s.part", name);
+	FILE *file = fopen(name, "wbe");
 
+	if (file == NULL)
+		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
+	request->sink = http_sink_file;
+	request->sink_context = file;
+	int code = ctl_request(ctl, request, &response);
+	bool written = !ferror(file);
+	if ((fclose(file) != 0 || !written) && code == 0)
+		code =
+		    ctl_fail(ctl, EXIT_CODE_FAILED, "cannot write %s: %s", name, strerror(errno));
+	http_response_clear(&response);
+	return code;
+}
+
+/* The same, but the file has all the bytes or stays as it was. */
+static int
+fetch_whole(struct ctl *ctl, struct http_request *request, const char *name)
+{
+	char *part = NULL;
+	int code;
+
+	if (!is_replaceable(name))
+		return fetch_to(ctl, request, name);
+	code = ctl_format(ctl, &part, "%s.part", name);
 	if (code != 0)
 		return code;
-	file = fopen(part, "wbe");
-	if (file == NULL) {
-		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", part, strerror(errno));
-		goto done;
-	}
-	request->sink_context = file;
-	code = ctl_request(ctl, request, &response);
-	bool written = !ferror(file);
-	if (fclose(file) != 0 || !written)
-		code = code != 0 ? code
-		                 : ctl_fail(ctl, EXIT_CODE_FAILED, "cannot write %s: %s", part,
-		                            strerror(errno));
+	code = fetch_to(ctl, request, part);
 	if (code == 0 && rename(part, name) != 0)
 		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
 	if (code != 0)
 		unlink(part);
-done:
-	http_response_clear(&response);
 	free(part);
 	return code;
 }
@@ -439,7 +457,7 @@ int
 verb_module_get(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
-	struct http_request request = { .accept = WASM_TYPE, .sink = http_sink_file };
+	struct http_request request = { .accept = WASM_TYPE };
 	struct http_response response = { 0 };
 	const char *name = cli_value(args, "out");
 	char *path = NULL;
@@ -454,11 +472,12 @@ verb_module_get(void *context, const struct cli_args *args)
 	int code = ctl_module_path(ctl, args->words[0], &path);
 	request.path = path;
 	if (code == 0 && to_stdout) {
+		request.sink = http_sink_file;
 		request.sink_context = ctl->out;
 		code = ctl_request(ctl, &request, &response);
 		http_response_clear(&response);
 	} else if (code == 0) {
-		code = fetch_to_file(ctl, &request, name);
+		code = fetch_whole(ctl, &request, name);
 	}
 	free(path);
 	return code;

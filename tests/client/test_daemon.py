@@ -7,8 +7,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests", "http"))
-from harness import (BUILD, CALC, CAT, FLOOD, I32, STREAMS, TICK, Skip, check,  # noqa: E402
-                     const, equal, main, module, wait_for)
+from harness import (BUILD, CALC, CAT, FLOOD, I32, STREAMS, TICK, Daemon, Skip,  # noqa: E402
+                     check, const, equal, main, module, wait_for)
 
 PROGRAM = os.path.join(BUILD, "wasmedgectl")
 GUESTS = os.path.join(BUILD, "tests", "guests")
@@ -108,6 +108,8 @@ def test_push_list_inspect_get(d):
         equal(file.read(), CALC)
     equal(ctl(d, "module", "get", digest, "-O", "-").out, CALC)
     check(not os.path.exists(out + ".part"), "a partial file stays")
+    ctl(d, "module", "get", digest, "-O", "/dev/null")
+    check(not os.path.isfile("/dev/null"), "a device was replaced by a file")
     ctl(d, "module", "get", "demo/none", "-O", out + "2", code=3)
     check(not os.path.exists(out + "2"), "a file of nothing")
 
@@ -302,6 +304,41 @@ def test_completion_asks_the_daemon(d):
     check("add64" in ctl(d, "__complete", "function", "demo/calc:1").text().split(), "functions")
     equal(ctl(d, "__complete", "function", "demo/none").out, b"")
     equal(ctl(d, "__complete", "ref", "--host", "unix:/nonexistent").out, b"")
+
+
+def make_token(d, name, scopes):
+    """The file of a new secret, and the line for the daemon's file of tokens."""
+    lines = subprocess.run([os.path.join(BUILD, "wasmedged"), "--new-token", name, scopes],
+                           capture_output=True, text=True, check=True).stdout.splitlines()
+    secret, line = [text for text in lines if not text.startswith("#")]
+    return write(d, name + ".token", secret.encode() + b"\n"), line
+
+
+def test_tokens(d):
+    reader, reader_line = make_token(d, "reader", "modules:read")
+    caller, caller_line = make_token(d, "caller", "modules:read,modules:write,invoke")
+    tokens = write(d, "tokens", f"{reader_line}\n{caller_line}\n".encode())
+    os.chmod(tokens, 0o600)
+    strict = Daemon(["auth.tcp=token", "auth.tokens_file=" + tokens])
+    host = f"http://127.0.0.1:{strict.port}"
+    path = write(d, "calc.wasm", CALC)
+    try:
+        strict.start()
+        ctl(d, "-H", host, "module", "ls", code=4, err="--token-file")
+        wrong = write(d, "no.token", b"wsm_wrong")
+        ctl(d, "-H", host, "module", "ls", "--token-file", wrong, code=4)
+        ctl(d, "-H", host, "--token-file", reader, "module", "ls")
+        ctl(d, "-H", host, "--token-file", reader, "module", "push", path, code=4, err="scope")
+        ctl(d, "-H", host, "--token-file", caller, "module", "push", path, "-t", "a/b:1")
+        ctl(d, "context", "set", "strict", "-H", host, "--token-file", caller)
+        equal(ctl(d, "--context", "strict", "invoke", "a/b:1", "add", "2", "40").text(), "42\n")
+        done = ctl(d, "doctor", "-H", host, code=4)
+        check("give a token with --token-file" in done.text(), done)
+        done = ctl(d, "doctor", "--context", "strict")
+        check("other users may have access" in done.text(), done)
+    finally:
+        strict.stop()
+        strict.clean()
 
 
 def test_over_tcp(d):
