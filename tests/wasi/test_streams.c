@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -114,6 +115,31 @@ START_TEST(host_descriptors_are_streams)
 	sandbox_close(&box);
 	ck_assert_int_ge(fcntl(in[0], F_GETFD), 0); /* borrowed: still open */
 	ck_assert_int_eq(fcntl(in[0], F_GETFL) & O_NONBLOCK, 0);
+}
+END_TEST
+
+START_TEST(a_file_as_standard_input_is_not_changed)
+{
+	char path[] = "/tmp/wasi-input-XXXXXX";
+	const int fd = mkstemp(path);
+	struct vm_wasi_config config;
+	struct sandbox box;
+	char text[4097];
+
+	ck_assert_int_eq(write(fd, "text", 4), 4);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+	unlink(path);
+	sandbox_config(&config);
+	config.stdin_stream = (struct vm_wasi_stream){ .kind = VM_WASI_FD, .fd = fd };
+	sandbox_open(&box, MEMORY, false, &config);
+	EXPECT(read_fd(&box, 0, text), WASI_SUCCESS);
+	ck_assert_str_eq(text, "text");
+	EXPECT(CALL(&box, fd_seek, 0, 0, 0, OUT), WASI_SUCCESS);
+	EXPECT(write_fd(&box, 0, "x"), WASI_ENOTCAPABLE);
+	EXPECT(CALL(&box, fd_filestat_set_size, 0, 0), WASI_ENOTCAPABLE);
+	EXPECT(CALL(&box, fd_filestat_set_times, 0, 0, 0, WASI_MTIM), WASI_ENOTCAPABLE);
+	EXPECT(CALL(&box, fd_allocate, 0, 0, 100), WASI_ENOTCAPABLE);
+	sandbox_close(&box);
 }
 END_TEST
 
@@ -527,6 +553,7 @@ unit_suite(void)
 
 	tcase_add_test(tc, bytes_are_read_and_writers_called);
 	tcase_add_test(tc, host_descriptors_are_streams);
+	tcase_add_test(tc, a_file_as_standard_input_is_not_changed);
 	tcase_add_test(tc, only_terminals_look_like_terminals);
 	tcase_add_loop_test(tc, clocks_are_waited_for, 0, 2);
 	tcase_add_loop_test(tc, descriptors_are_waited_for, 0, 2);

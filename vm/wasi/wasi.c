@@ -218,9 +218,10 @@ add_fd(struct wasi *wasi, struct wasi_fd *fd, struct vm_error *err)
 	}
 }
 
+/* A stream without the rights of the other direction. */
 static enum vm_status
 add_stream(struct wasi *wasi, const struct vm_wasi_stream *config, const char *name,
-	   uint64_t direction, struct vm_error *err)
+	   uint64_t denied, struct vm_error *err)
 {
 	struct wasi_fd fd = { 0 };
 	enum wasi_errno e = wasi_stream_new(config, &fd.file);
@@ -231,8 +232,7 @@ add_stream(struct wasi *wasi, const struct vm_wasi_stream *config, const char *n
 		return vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
 				    "%s: descriptor %d cannot be used: %s", name, config->fd,
 				    wasi_errno_text(e));
-	const uint64_t other = (uint64_t)(WASI_RIGHT_FD_READ | WASI_RIGHT_FD_WRITE) & ~direction;
-	fd.rights_base = fd.file->rights & ~other;
+	fd.rights_base = fd.file->rights & ~denied;
 	return add_fd(wasi, &fd, err);
 }
 
@@ -319,12 +319,12 @@ static enum vm_status
 fill_fds(struct wasi *wasi, const struct vm_wasi_config *config, struct vm_error *err)
 {
 	enum vm_status st =
-	    add_stream(wasi, &config->stdin_stream, "stdin", WASI_RIGHT_FD_READ, err);
+	    add_stream(wasi, &config->stdin_stream, "stdin", WASI_RIGHTS_CHANGE, err);
 
 	if (st == VM_OK)
-		st = add_stream(wasi, &config->stdout_stream, "stdout", WASI_RIGHT_FD_WRITE, err);
+		st = add_stream(wasi, &config->stdout_stream, "stdout", WASI_RIGHT_FD_READ, err);
 	if (st == VM_OK)
-		st = add_stream(wasi, &config->stderr_stream, "stderr", WASI_RIGHT_FD_WRITE, err);
+		st = add_stream(wasi, &config->stderr_stream, "stderr", WASI_RIGHT_FD_READ, err);
 	for (size_t i = 0; i < config->preopen_count && st == VM_OK; i++)
 		st = add_preopen(wasi, &config->preopens[i], err);
 	for (size_t i = 0; i < config->listen_fd_count && st == VM_OK; i++)
