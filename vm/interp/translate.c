@@ -1088,11 +1088,13 @@ branch_conditional(struct translation *t, uint32_t label, struct entry *conditio
 		return;
 	}
 	/*
-	 * Several values are flushed by the transfer; do that where both ways see it. An accumulator
-	 * is left alone by the moves.
+	 * What the transfer would change must be seen on both ways: several values are flushed, and
+	 * one that is in an accumulator cannot be there for one way and in its slot for the other.
 	 */
 	if (arity > 1)
 		flush_top(t, arity);
+	else if (arity == 1 && t->failed == VM_OK && is_acc(&t->stack[t->depth - 1]))
+		materialise(t, &t->stack[t->depth - 1]);
 	uint32_t skip = NO_WORD;
 	chain(t, &skip, emit_branch_if(t, condition, !sense, false));
 	branch_always(t, label);
