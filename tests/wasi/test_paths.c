@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -133,7 +135,7 @@ START_TEST(paths_lead_where_they_should)
 		int got =
 		    (int)open_at(&box, ROOT_FD, c->path, c->lookup, c->oflags, RIGHTS_R, 0, &fd);
 		ck_assert_msg(got == (int)c->want, "\"%s\" lookup %u oflags %u: got %d, want %d",
-			      c->path, c->lookup, c->oflags, got, (int)c->want);
+		              c->path, c->lookup, c->oflags, got, (int)c->want);
 		if (got != WASI_SUCCESS)
 			continue;
 		if (c->text != NULL) {
@@ -170,7 +172,7 @@ END_TEST
 START_TEST(names_are_changed_inside_only)
 {
 	static const char *const outside[] = { "../x", "up_dir/x",  "dir/../../x", "/tmp/x",
-					       "..",   "dir/../..", "up_dir/../x" };
+		                               "..",   "dir/../..", "up_dir/../x" };
 	struct sandbox box;
 
 	sandbox_open(&box, (enum backend)_i, false, NULL);
@@ -294,7 +296,7 @@ START_TEST(hard_links_share_a_file)
 	EXPECT(stat_at(&box, "link_to_link", 0, &a), WASI_SUCCESS);
 	ck_assert_int_eq((int)a.type, WASI_SYMBOLIC_LINK);
 	EXPECT(CALL(&box, path_link, ROOT_FD, FOLLOW, PATH_A, put_path(&box, PATH_A, "to_file"),
-		    ROOT_FD, PATH_B, put_path(&box, PATH_B, "n")),
+	            ROOT_FD, PATH_B, put_path(&box, PATH_B, "n")),
 	       WASI_EINVAL);
 	sandbox_close(&box);
 }
@@ -413,6 +415,67 @@ START_TEST(hostile_host_folders_stay_closed)
 }
 END_TEST
 
+struct flipper {
+	char inside[128];
+	char link[128];
+	atomic_bool done;
+};
+
+/* Exchange a folder and a link out of the root, over and over. */
+static void *
+flip(void *env)
+{
+	struct flipper *flipper = env;
+
+	while (!atomic_load(&flipper->done))
+		renameat2(AT_FDCWD, flipper->inside, AT_FDCWD, flipper->link, RENAME_EXCHANGE);
+	return NULL;
+}
+
+/* Whatever the host does meanwhile, a path leads inside or nowhere. */
+START_TEST(links_that_appear_on_the_way_are_no_way_out)
+{
+	static const char *const paths[] = { "door/file", "door/../door/file", "door/sub/../file" };
+	struct flipper flipper;
+	struct sandbox box;
+	pthread_t thread;
+	char path[128];
+	char text[4097];
+	int opened = 0;
+	uint32_t fd;
+
+	sandbox_open(&box, (enum backend)_i, false, NULL);
+	EXPECT(mkdir_at(&box, ROOT_FD, "door"), WASI_SUCCESS);
+	EXPECT(mkdir_at(&box, ROOT_FD, "door/sub"), WASI_SUCCESS);
+	make_file(&box, "door/file", "inside");
+	snprintf(path, sizeof path, "%s/../outside/sub", box.root);
+	ck_assert_int_eq(mkdir(path, 0755), 0);
+	snprintf(path, sizeof path, "%s/../outside/file", box.root);
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs("outside", file);
+	fclose(file);
+	snprintf(flipper.inside, sizeof flipper.inside, "%s/door", box.root);
+	snprintf(flipper.link, sizeof flipper.link, "%s/link", box.root);
+	ck_assert_int_eq(symlink("../outside", flipper.link), 0);
+	atomic_init(&flipper.done, false);
+	ck_assert_int_eq(pthread_create(&thread, NULL, flip, &flipper), 0);
+	for (int i = 0; i < 6000; i++) {
+		if (open_at(&box, ROOT_FD, paths[i % 3], WASI_SYMLINK_FOLLOW, 0, RIGHTS_R, 0,
+		            &fd) != WASI_SUCCESS)
+			continue;
+		opened++;
+		EXPECT(read_fd(&box, fd, text), WASI_SUCCESS);
+		ck_assert_str_eq(text, "inside");
+		EXPECT(CALL(&box, fd_close, fd), WASI_SUCCESS);
+	}
+	atomic_store(&flipper.done, true);
+	pthread_join(thread, NULL);
+	ck_assert_int_gt(opened, 0);
+	sandbox_close(&box);
+}
+END_TEST
+
 /* Let openat2 fail with this errno from here on. False when that cannot be arranged. */
 static bool
 forbid_openat2(unsigned with)
@@ -456,7 +519,7 @@ START_TEST(read_only_trees_are_not_changed)
 	sandbox_open(&box, (enum backend)_i, true, NULL);
 	if (box.backend == MEMORY) {
 		ck_assert_int_eq(vm_wasi_tree_put(box.tree, VM_STR("/dir/file"), "x", 1, NULL),
-				 VM_OK);
+		                 VM_OK);
 	} else {
 		char path[128];
 		snprintf(path, sizeof path, "%s/dir", box.root);
@@ -481,10 +544,10 @@ START_TEST(read_only_trees_are_not_changed)
 		EXPECT(unlink_at(&box, at_fd, file), WASI_EROFS);
 		EXPECT(symlink_at(&box, "x", at_fd, "new"), WASI_EROFS);
 		EXPECT(CALL(&box, path_filestat_set_times, at_fd, 0, PATH_A,
-			    put_path(&box, PATH_A, file), 0, 0, WASI_MTIM),
+		            put_path(&box, PATH_A, file), 0, 0, WASI_MTIM),
 		       WASI_EROFS);
 		EXPECT(open_at(&box, at_fd, file, 0, 0, RIGHTS_R | WASI_RIGHT_FD_FILESTAT_SET_TIMES,
-			       0, &fd),
+		               0, &fd),
 		       WASI_SUCCESS);
 		EXPECT(write_fd(&box, fd, "y"), WASI_EROFS);
 		EXPECT(CALL(&box, fd_filestat_set_size, fd, 0), WASI_EROFS);
@@ -508,10 +571,10 @@ unit_suite(void)
 
 	tcase_add_loop_test(all, paths_lead_where_they_should, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, a_folder_is_the_root_of_what_is_opened_through_it, 0,
-			    BACKEND_COUNT);
+	                    BACKEND_COUNT);
 	tcase_add_loop_test(all, names_are_changed_inside_only, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, dots_and_slashes_at_the_end_are_refused_where_a_name_is_needed, 0,
-			    BACKEND_COUNT);
+	                    BACKEND_COUNT);
 	tcase_add_loop_test(all, renames_keep_to_the_rules, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, hard_links_share_a_file, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, links_are_read_and_made_through, 0, BACKEND_COUNT);
@@ -519,6 +582,7 @@ unit_suite(void)
 	tcase_add_loop_test(all, odd_names_are_refused, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, read_only_trees_are_not_changed, 0, BACKEND_COUNT);
 	tcase_add_loop_test(host, hostile_host_folders_stay_closed, HOST_KERNEL, MEMORY);
+	tcase_add_loop_test(host, links_that_appear_on_the_way_are_no_way_out, HOST_KERNEL, MEMORY);
 	tcase_add_loop_test(host, the_walk_is_taken_where_there_is_no_openat2, 0, 2);
 	suite_add_tcase(suite, all);
 	suite_add_tcase(suite, host);
