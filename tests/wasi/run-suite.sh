@@ -26,8 +26,8 @@ run() {
 	output=$("$wasitest" -v "$@" 2>&1) || true
 	echo "--- $title"
 	echo "$output"
-	# shellcheck disable=SC2046 # three numbers
-	set -- $(echo "$output" | tail -n 1 | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+	# shellcheck disable=SC2046 # three numbers, or none when the runner died
+	set -- $(echo "$output" | tail -n 1 | sed -n '/^[0-9]* passed, /s/[^0-9]\{1,\}/ /gp')
 	passed=$((passed + ${1:-0}))
 	failed=$((failed + ${2:-1}))
 	skipped=$((skipped + ${3:-0}))
