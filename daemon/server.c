@@ -14,6 +14,9 @@
 #include "daemon/metrics.h"
 
 #define SWEEP_MS 200          /* how often deadlines are looked at */
+#define LEFT_EVERY 5          /* every so many sweeps, connections that were left are looked for */
+#define LEFT_AFTER_MS 1000
+#define LEFT_BATCH 256
 #define WATCH_AFTER_MS 10     /* a request that takes longer has its client watched */
 #define REQUESTS_KEPT 128     /* released requests kept for reuse */
 #define STREAM_BLOCK_BYTES 8192
@@ -41,6 +44,7 @@ struct connection {
 	struct MHD_Connection *mhd;
 	int fd;
 	enum wait_kind wait;
+	uint64_t since_ms;
 	uint64_t deadline_ms;
 	struct connection *prev; /* in the list of its wait */
 	struct connection *next;
@@ -82,6 +86,7 @@ struct server {
 	uint64_t buffered_bytes;
 	bool is_quiesced;
 	bool is_closing;
+	unsigned sweep_count;
 	unsigned handle_count; /* libuv handles that are not closed yet */
 };
 
@@ -117,7 +122,8 @@ wait_link(struct server *server, struct connection *c, enum wait_kind wait, uint
 	struct connection_list *list = &server->waits[wait];
 
 	c->wait = wait;
-	c->deadline_ms = uv_now(server->loop) + time_ms;
+	c->since_ms = uv_now(server->loop);
+	c->deadline_ms = c->since_ms + time_ms;
 	c->next = NULL;
 	c->prev = list->last;
 	if (list->last != NULL)
@@ -182,11 +188,57 @@ cut_late(struct server *server, enum wait_kind wait)
 	}
 }
 
+/* End those of a batch whose client has closed and has left nothing to be read. */
+static void
+end_left(struct connection *batch[LEFT_BATCH], struct pollfd fds[LEFT_BATCH], unsigned count)
+{
+	char byte;
+
+	if (poll(fds, count, 0) <= 0)
+		return;
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i].revents != 0 &&
+		    recv(fds[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+			shutdown(batch[i]->fd, SHUT_RDWR);
+}
+
+/*
+ * The library reads what an edge announces and takes a short read for the end. A client's close
+ * that comes in before that read shares its edge and goes unnoticed, and the connection would
+ * stay until its deadline.
+ */
+static void
+look_for_left(struct server *server, enum wait_kind wait)
+{
+	uint64_t now_ms = uv_now(server->loop);
+	struct connection *batch[LEFT_BATCH];
+	struct pollfd fds[LEFT_BATCH];
+	unsigned count = 0;
+
+	for (struct connection *c = server->waits[wait].first; c != NULL; c = c->next) {
+		if (c->since_ms + LEFT_AFTER_MS > now_ms)
+			break;
+		batch[count] = c;
+		fds[count++] = (struct pollfd){ .fd = c->fd, .events = POLLRDHUP };
+		if (count == LEFT_BATCH) {
+			end_left(batch, fds, count);
+			count = 0;
+		}
+	}
+	if (count > 0)
+		end_left(batch, fds, count);
+}
+
 static void
 sweep(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
+	if (++server->sweep_count % LEFT_EVERY == 0) {
+		look_for_left(server, WAIT_IDLE);
+		look_for_left(server, WAIT_HEADER);
+		look_for_left(server, WAIT_BODY);
+	}
 	cut_late(server, WAIT_IDLE);
 	cut_late(server, WAIT_HEADER);
 	cut_late(server, WAIT_BODY);
