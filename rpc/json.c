@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "rpc/utf8.h"
 
 /* --- pointers ------------------------------------------------------------------------------ */
@@ -83,6 +84,38 @@ rpc_at_pointer(const struct rpc_at *at, char *buf, size_t size)
 		return;
 	pointer_put_steps(&p, at);
 	pointer_finish(&p);
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+/*
+ * jansson's lexer does not look whether its buffer could grow: short of memory it loses single
+ * characters and goes on, so that "12" may be read as "1". Therefore all its allocations pass
+ * through here, and a tree during whose making one failed is thrown away.
+ */
+static _Thread_local bool allocation_failed;
+
+static void *
+allocate(size_t size)
+{
+	void *block = malloc(size);
+
+	if (block == NULL)
+		allocation_failed = true;
+	return block;
+}
+
+static void
+release(void *block)
+{
+	free(block);
+}
+
+/* Before main(), because jansson wants it done before its first use, and once. */
+__attribute__((constructor)) static void
+install_allocator(void)
+{
+	json_set_alloc_funcs(allocate, release);
 }
 
 /* --- parsing ------------------------------------------------------------------------------- */
@@ -230,8 +263,6 @@ fail_parse(struct rpc_problem *problem, const char *text, size_t len, const json
 	size_t offset = error->position < 0 ? 0 : (size_t)error->position;
 	enum json_error_code code = json_error_code(error);
 
-	if (code == json_error_out_of_memory)
-		return rpc_problem_set(problem, RPC_OUT_OF_MEMORY, "no memory to parse %zu bytes", len);
 	if (offset > len)
 		offset = len;
 	if (code == json_error_numeric_overflow)
@@ -256,7 +287,12 @@ rpc_json_parse(const char *text, size_t len, size_t bytes_max, json_t **out,
 	size_t deep = find_too_deep(text, len);
 	if (deep < len)
 		return fail_at(problem, text, deep, "nested more than %d deep", RPC_JSON_DEPTH_MAX);
+	allocation_failed = false;
 	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	if (allocation_failed) {
+		json_decref(json);
+		return rpc_problem_set(problem, RPC_OUT_OF_MEMORY, "no memory to parse %zu bytes", len);
+	}
 	if (json == NULL)
 		return fail_parse(problem, text, len, &error);
 	*out = json;

@@ -13,6 +13,9 @@
  *     return rpc_object_close(&obj);
  *
  * The first error wins; getters after it do nothing, so only rpc_object_close() is checked.
+ *
+ * A program with this file in it must not call json_set_alloc_funcs(): the file does so itself,
+ * before main(), to notice when jansson gets no memory.
  */
 #pragma once
 

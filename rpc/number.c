@@ -39,6 +39,113 @@ magnitude_of(const struct format *f, uint64_t bits)
 	return s;
 }
 
+/* --- from decimal to binary ---------------------------------------------------------------- */
+
+/* A large natural number, lowest word first. Room for all that compare_decimal() makes. */
+struct big {
+	size_t count;
+	uint32_t words[300];
+};
+
+static void
+big_multiply_add(struct big *big, uint32_t factor, uint32_t addend)
+{
+	uint64_t carry = addend;
+
+	for (size_t i = 0; i < big->count; i++) {
+		carry += (uint64_t)big->words[i] * factor;
+		big->words[i] = (uint32_t)carry;
+		carry >>= 32;
+	}
+	if (carry != 0)
+		big->words[big->count++] = (uint32_t)carry;
+}
+
+static int
+big_compare(const struct big *a, const struct big *b)
+{
+	if (a->count != b->count)
+		return a->count < b->count ? -1 : 1;
+	for (size_t i = a->count; i-- > 0;)
+		if (a->words[i] != b->words[i])
+			return a->words[i] < b->words[i] ? -1 : 1;
+	return 0;
+}
+
+/* The sign of digits * 10^-scale_10 - factor * 2^-scale_2, exactly. */
+static int
+compare_decimal(const char *digits, size_t count, long scale_10, uint64_t factor, long scale_2)
+{
+	struct big left = { 0 };
+	struct big right = { 2, { (uint32_t)factor, (uint32_t)(factor >> 32) } };
+
+	/* Both times 10^scale_10 * 2^scale_2. */
+	for (size_t i = 0; i < count; i++)
+		big_multiply_add(&left, 10, (uint32_t)(digits[i] - '0'));
+	for (; scale_2 > 0; scale_2--)
+		big_multiply_add(&left, 2, 0);
+	for (; scale_10 > 0; scale_10--)
+		big_multiply_add(&right, 10, 0);
+	while (right.count > 0 && right.words[right.count - 1] == 0)
+		right.count--;
+	return big_compare(&left, &right);
+}
+
+/*
+ * Step to the neighbour if that is nearer. For numbers below the smallest normal one, where
+ * strtod() and strtof() of some C libraries (glibc 2.36 for one) are off by one for every ten
+ * thousandth text; bits is what they said.
+ */
+static uint64_t
+correct_subnormal(const struct format *f, const char *digits, size_t count, long exponent,
+                  uint64_t bits)
+{
+	long scale_2 = (long)f->precision - f->exponent_min; /* of half a unit */
+	bool is_odd = (bits & 1) != 0;
+	int side;
+
+	if (bits > 0) {
+		side = compare_decimal(digits, count, -exponent, 2 * bits - 1, scale_2);
+		if (side < 0 || (side == 0 && is_odd))
+			return bits - 1;
+	}
+	side = compare_decimal(digits, count, -exponent, 2 * bits + 1, scale_2);
+	return side > 0 || (side == 0 && is_odd) ? bits + 1 : bits;
+}
+
+/*
+ * The bits of the number nearest to digits * 10^exponent, ties to even; infinity when that is
+ * beyond the largest. At most RPC_NUMBER_READ_MAX digits. libc gets a text without a point,
+ * because what a point looks like depends on the locale.
+ */
+static uint64_t
+nearest(const struct format *f, const char *digits, size_t count, long exponent)
+{
+	char text[RPC_NUMBER_READ_MAX + 32];
+	uint64_t bits = 0;
+
+	while (count > 0 && *digits == '0') {
+		digits++;
+		count--;
+	}
+	/* Nothing, or far below half of the smallest number. */
+	if (count == 0 || (long)count + exponent < -400)
+		return 0;
+	snprintf(text, sizeof text, "%.*se%ld", (int)count, digits, exponent);
+	if (f == &f32_format) {
+		float s = strtof(text, NULL);
+		uint32_t low;
+		memcpy(&low, &s, sizeof low);
+		bits = low;
+	} else {
+		double d = strtod(text, NULL);
+		memcpy(&bits, &d, sizeof bits);
+	}
+	if (bits <= UINT64_C(1) << (f->precision - 1))
+		return correct_subnormal(f, digits, count, exponent, bits);
+	return bits;
+}
+
 /* --- printing ------------------------------------------------------------------------------ */
 
 /* buf has room for 20 digits and NUL. */
@@ -66,8 +173,8 @@ struct decimal {
 };
 
 /*
- * Round to `count` digits. The decimal point depends on the locale, so nothing is taken from
- * printf but digits and exponent.
+ * Round to `count` digits. What the point looks like depends on the locale, so nothing is taken
+ * from printf but digits and exponent.
  */
 static void
 round_decimal(double magnitude, int count, struct decimal *out)
@@ -83,17 +190,12 @@ round_decimal(double magnitude, int count, struct decimal *out)
 	out->exponent = *p == 'e' ? atoi(p + 1) : 0;
 }
 
-/* Does the decimal read back as the same number? Written without a point: see above. */
+/* Does the decimal read back as these bits, the sign apart? */
 static bool
-reads_back(const struct format *f, const struct decimal *decimal, double magnitude)
+reads_back(const struct format *f, const struct decimal *decimal, uint64_t bits)
 {
-	char text[40];
-
-	snprintf(text, sizeof text, "%.*se%d", decimal->count, decimal->digits,
-	         decimal->exponent - (decimal->count - 1));
-	if (f == &f32_format)
-		return strtof(text, NULL) == (float)magnitude;
-	return strtod(text, NULL) == magnitude;
+	return nearest(f, decimal->digits, (size_t)decimal->count,
+	               decimal->exponent - (decimal->count - 1)) == (bits & ~f->sign);
 }
 
 /* Add one to the last digit. */
@@ -127,11 +229,11 @@ shortest_decimal(const struct format *f, uint64_t bits, struct decimal *out)
 
 	for (int count = is_normal ? f->digits_unique : 1; count <= f->digits_enough; count++) {
 		round_decimal(magnitude, count, out);
-		if (reads_back(f, out, magnitude))
+		if (reads_back(f, out, bits))
 			break;
 		if (is_power) {
 			step_up(out);
-			if (reads_back(f, out, magnitude))
+			if (reads_back(f, out, bits))
 				break;
 		}
 	}
@@ -438,40 +540,29 @@ read_hex_float(const struct format *f, struct cursor *c, uint64_t *out)
 	return round_binary(f, significand, exponent + shift, sticky, out);
 }
 
-/* Copy the digits without the point, which depends on the locale, and let libc round once. */
 static enum rpc_number_status
 read_decimal_float(const struct format *f, struct cursor *c, uint64_t *out)
 {
-	char text[RPC_NUMBER_READ_MAX + 32];
-	size_t len = 0;
+	char digits[RPC_NUMBER_READ_MAX];
+	size_t count = 0;
 	bool in_fraction = false;
 	long shift = 0;
 	long exponent;
 	int digit;
 
 	for (;;) {
-		if (!in_fraction && len > 0 && take(c, '.')) {
+		if (!in_fraction && count > 0 && take(c, '.')) {
 			in_fraction = true;
 			continue;
 		}
 		if ((digit = take_digit(c, 10)) < 0)
 			break;
-		text[len++] = (char)('0' + digit);
+		digits[count++] = (char)('0' + digit);
 		shift -= in_fraction;
 	}
-	if (len == 0 || !take_exponent(c, "eE", &exponent))
+	if (count == 0 || !take_exponent(c, "eE", &exponent))
 		return RPC_NUMBER_SYNTAX;
-	snprintf(text + len, sizeof text - len, "e%ld", exponent + shift);
-	uint64_t bits = 0;
-	if (f == &f32_format) {
-		float s = strtof(text, NULL);
-		uint32_t low;
-		memcpy(&low, &s, sizeof low);
-		bits = low;
-	} else {
-		double d = strtod(text, NULL);
-		memcpy(&bits, &d, sizeof bits);
-	}
+	uint64_t bits = nearest(f, digits, count, exponent + shift);
 	if (bits >= f->infinity)
 		return RPC_NUMBER_RANGE;
 	*out = bits;

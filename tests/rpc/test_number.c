@@ -1,7 +1,9 @@
 #include "rpc/number.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "tests/support/unit.h"
@@ -261,6 +263,72 @@ START_TEST(f32_text_is_rounded_once)
 }
 END_TEST
 
+/*
+ * Hexadecimal floats against the processor: a long double holds any 64 bits, and its conversion
+ * rounds once. (Not against strtof(), which is wrong for some subnormal numbers: 0x39a.1146p-136.)
+ */
+START_TEST(hexadecimal_floats_agree_with_the_processor)
+{
+	/* Around both ends of each type's range, and in the middle. */
+	static const int centres[] = { -1074, -1022, -149, -126, 0, 127, 1023 };
+	uint64_t state = 3;
+
+	for (int i = 0; i < 20000 && LDBL_MANT_DIG >= 64; i++) {
+		uint64_t a = next_random(&state);
+		uint64_t significand = next_random(&state) >> (a % 64);
+		int exponent = centres[a / 64 % 7] + (int)(a / 512 % 140) - 100;
+		char text[80];
+		int len = snprintf(text, sizeof text, "0x%" PRIx64 ".%" PRIx64 "p%d", significand >> 4,
+		                   significand & 15, exponent);
+		long double exact = ldexpl((long double)significand, exponent - 4);
+		double d = (double)exact;
+		float s = (float)exact;
+		uint64_t want64;
+		uint32_t want32;
+		uint64_t got64 = 0;
+		uint32_t got32 = 0;
+		memcpy(&want64, &d, sizeof d);
+		memcpy(&want32, &s, sizeof s);
+		enum rpc_number_status st64 = rpc_f64_read(text, (size_t)len, &got64);
+		enum rpc_number_status st32 = rpc_f32_read(text, (size_t)len, &got32);
+		ck_assert_msg(rpc_f64_is_finite(want64) ? st64 == RPC_NUMBER_OK && got64 == want64
+		                                        : st64 == RPC_NUMBER_RANGE, "%s", text);
+		ck_assert_msg(rpc_f32_is_finite(want32) ? st32 == RPC_NUMBER_OK && got32 == want32
+		                                        : st32 == RPC_NUMBER_RANGE, "%s", text);
+	}
+}
+END_TEST
+
+/* Decimal texts of numbers around the smallest normal one, again against the processor. */
+START_TEST(subnormal_decimals_are_rounded_once)
+{
+	uint64_t state = 5;
+
+	for (int i = 0; i < 300 && LDBL_MANT_DIG >= 64; i++) {
+		char text[RPC_NUMBER_READ_MAX];
+		uint64_t a = next_random(&state);
+		uint64_t significand = next_random(&state) >> (a % 40);
+		int below = (int)(a / 64 % 70);
+		long double small32 = ldexpl((long double)significand, -149 - below);
+		long double small64 = ldexpl((long double)significand, -1074 - below);
+		double d = (double)small64;
+		float s = (float)small32;
+		uint64_t want64;
+		uint32_t want32;
+		uint64_t got64 = 0;
+		uint32_t got32 = 0;
+		memcpy(&want64, &d, sizeof d);
+		memcpy(&want32, &s, sizeof s);
+		int len = snprintf(text, sizeof text, "%.200Le", small32);
+		ck_assert_int_eq(rpc_f32_read(text, (size_t)len, &got32), RPC_NUMBER_OK);
+		ck_assert_msg(got32 == want32, "%s: got %" PRIx32, text, got32);
+		len = snprintf(text, sizeof text, "%.860Le", small64);
+		ck_assert_int_eq(rpc_f64_read(text, (size_t)len, &got64), RPC_NUMBER_OK);
+		ck_assert_msg(got64 == want64, "%s: got %" PRIx64, text, got64);
+	}
+}
+END_TEST
+
 START_TEST(long_text_is_read_up_to_the_limit)
 {
 	char text[RPC_NUMBER_READ_MAX + 1];
@@ -375,6 +443,8 @@ unit_suite(void)
 	tcase_add_loop_test(tcase, f64_text_is_read_or_refused, 0,
 	                    sizeof f64_texts / sizeof f64_texts[0]);
 	tcase_add_loop_test(tcase, f32_text_is_rounded_once, 0, sizeof f32_texts / sizeof f32_texts[0]);
+	tcase_add_test(tcase, hexadecimal_floats_agree_with_the_processor);
+	tcase_add_test(tcase, subnormal_decimals_are_rounded_once);
 	tcase_add_test(tcase, long_text_is_read_up_to_the_limit);
 	tcase_add_test(tcase, the_locale_plays_no_part);
 	tcase_add_loop_test(tcase, integer_text_is_read_or_refused, 0,
