@@ -81,7 +81,7 @@ START_TEST(files_are_collected_by_pattern_in_order)
 		    vm_wasi_tree_collect(tree, str(pattern_cases[i].pattern), append, got, NULL),
 		    VM_OK);
 		ck_assert_msg(strcmp(got, pattern_cases[i].want) == 0, "%s: got %s, want %s",
-			      pattern_cases[i].pattern, got, pattern_cases[i].want);
+		              pattern_cases[i].pattern, got, pattern_cases[i].want);
 	}
 	vm_wasi_tree_free(tree);
 }
@@ -98,7 +98,7 @@ START_TEST(no_pattern_takes_long)
 	for (size_t i = 0; i < sizeof path; i++)
 		path[i] = i % 200 ? 'a' : '/';
 	ck_assert_int_eq(vm_wasi_tree_put(tree, (struct vm_str){ path, sizeof path }, "", 0, NULL),
-			 VM_OK);
+	                 VM_OK);
 	for (size_t i = 0; i < sizeof pattern; i++)
 		pattern[i] = "**a*a"[i % 5];
 	ck_assert_int_eq(
@@ -140,7 +140,7 @@ END_TEST
 START_TEST(senseless_paths_are_refused)
 {
 	static const char *const paths[] = { "",    "/",    "a//b", "a/",    "//a",
-					     "./a", "a/..", "../a", "a/./b", "/.." };
+		                             "./a", "a/..", "../a", "a/./b", "/.." };
 	struct vm_wasi_tree *tree = tree_new(1 << 20);
 	struct vm_error err;
 	char name[300];
@@ -148,7 +148,7 @@ START_TEST(senseless_paths_are_refused)
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
 		ck_assert_msg(put(tree, paths[i], "x", &err) == VM_E_ARGUMENT, "\"%s\"", paths[i]);
 	ck_assert_int_eq(vm_wasi_tree_put(tree, (struct vm_str){ "a\0b", 3 }, "x", 1, &err),
-			 VM_E_ARGUMENT);
+	                 VM_E_ARGUMENT);
 	memset(name, 'a', 256);
 	name[256] = '\0';
 	ck_assert_int_eq(put(tree, name, "x", &err), VM_E_ARGUMENT);
@@ -165,25 +165,56 @@ END_TEST
 
 START_TEST(trees_are_bounded)
 {
+	const uint64_t file = MEM_NODE_BYTES + MEM_ENTRY_BYTES + 1;
 	struct vm_wasi_tree *tree;
 	struct vm_error err;
 	char big[2000];
+	char name[16];
+	int count = 0;
 
 	ck_assert_int_eq(vm_wasi_tree_new(10, &tree, &err), VM_E_LIMIT);
-	tree = tree_new(2000);
+	tree = tree_new(MEM_NODE_BYTES + 3 * file);
 	memset(big, 'x', sizeof big);
 	ck_assert_int_eq(vm_wasi_tree_put(tree, VM_STR("f"), big, sizeof big, &err), VM_E_LIMIT);
 	ck_assert_uint_eq(tree->bytes_used, MEM_NODE_BYTES); /* nothing is left behind */
-	ck_assert_int_eq(vm_wasi_tree_put(tree, VM_STR("f"), big, 1000, &err), VM_OK);
-	ck_assert_uint_eq(tree->bytes_used, 2 * MEM_NODE_BYTES + MEM_ENTRY_BYTES + 1 + 1000);
-	ck_assert_int_eq(vm_wasi_tree_put(tree, VM_STR("f"), big, 1400, &err), VM_OK);
-	int i = 0;
+	ck_assert_int_eq(vm_wasi_tree_put(tree, VM_STR("f"), big, 100, &err), VM_OK);
+	ck_assert_uint_eq(tree->bytes_used, MEM_NODE_BYTES + file + 100);
+	ck_assert_int_eq(vm_wasi_tree_put(tree, VM_STR("f"), big, file, &err), VM_OK);
+	for (; count < 10; count++) {
+		snprintf(name, sizeof name, "%d", count);
+		if (put(tree, name, "", &err) != VM_OK)
+			break;
+	}
+	ck_assert_int_eq(count, 1);
+	ck_assert_int_eq(vm_wasi_tree_put(tree, VM_STR("f"), big, 0, &err), VM_OK);
+	ck_assert_int_eq(put(tree, "1", "", &err), VM_OK);
+	vm_wasi_tree_free(tree);
+}
+END_TEST
+
+/* Folders that were large do not keep what nobody is charged for. */
+START_TEST(emptied_folders_give_back_their_room)
+{
+	struct vm_wasi_tree *tree = tree_new(1 << 22);
+	struct mem_dir *dir = &tree->root->of.dir;
 	char name[16];
-	do {
-		snprintf(name, sizeof name, "n%d", i++);
-	} while (put(tree, name, "", &err) == VM_OK && i < 100);
-	ck_assert_int_lt(i, 10);
-	ck_assert_uint_le(tree->bytes_used, 2000);
+
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		ck_assert_int_eq(put(tree, name, "", NULL), VM_OK);
+	}
+	ck_assert_uint_ge(dir->capacity, 5000);
+	for (int i = 0; i < 5000; i++) {
+		/* From both ends. */
+		int n = i % 2 ? i / 2 : 4999 - i / 2;
+		int len = snprintf(name, sizeof name, "%d", n);
+		mem_name_remove(tree, tree->root, name, (size_t)len);
+		ck_assert_uint_eq(dir->count, 4999 - i);
+		ck_assert(dir->capacity <= MEM_DIR_CAPACITY_MIN ||
+		          dir->capacity <= 4 * (dir->count + 1));
+		ck_assert_uint_le(dir->age_count, 2 * dir->count);
+	}
+	ck_assert_uint_eq(tree->bytes_used, MEM_NODE_BYTES);
 	vm_wasi_tree_free(tree);
 }
 END_TEST
@@ -233,7 +264,7 @@ START_TEST(a_tree_belongs_to_one_store_at_a_time)
 {
 	struct sandbox box;
 	struct vm_wasi_preopen preopens[2] = { { .guest_path = VM_STR("/a") },
-					       { .guest_path = VM_STR("/b") } };
+		                               { .guest_path = VM_STR("/b") } };
 	struct vm_wasi_config config = { .preopens = preopens, .preopen_count = 2 };
 	struct vm_wasi_tree *tree = tree_new(1 << 20);
 	struct vm_store *store;
@@ -292,7 +323,7 @@ START_TEST(deep_trees_cost_no_stack)
 	char *got = calloc(1, 20000);
 
 	sandbox_open(&box, MEMORY, false, NULL);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 2200; i++) {
 		ck_assert_int_eq((int)mkdir_at(&box, fd, "d"), WASI_SUCCESS);
 		EXPECT(open_at(&box, fd, "d", 0, WASI_OPEN_DIRECTORY, RIGHTS_DIR, 0, &next),
 		       WASI_SUCCESS);
@@ -321,6 +352,7 @@ unit_suite(void)
 	tcase_add_test(tc, a_visitor_may_end_the_walk);
 	tcase_add_test(tc, senseless_paths_are_refused);
 	tcase_add_test(tc, trees_are_bounded);
+	tcase_add_test(tc, emptied_folders_give_back_their_room);
 	tcase_add_test(tc, guests_are_charged_and_stopped_at_the_bound);
 	tcase_add_test(tc, a_tree_belongs_to_one_store_at_a_time);
 	tcase_add_test(tc, trees_larger_than_the_store_allows_are_refused);

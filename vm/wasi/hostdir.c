@@ -32,14 +32,11 @@ type_of_entry(int dir_fd, const struct dirent64 *entry)
 {
 	struct stat st;
 
-	switch (entry->d_type) {
-	case DT_UNKNOWN:
-		if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-			return WASI_UNKNOWN;
-		return wasi_host_type(st.st_mode);
-	default:
+	if (entry->d_type != DT_UNKNOWN)
 		return wasi_host_type(DTTOIF(entry->d_type));
-	}
+	if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return WASI_UNKNOWN;
+	return wasi_host_type(st.st_mode);
 }
 
 /* The folder above a preopened one does not exist for the guest: there, ".." is ".". */
@@ -104,7 +101,7 @@ open_flags(const struct wasi_open *how)
 
 static enum wasi_errno
 host_open(struct wasi_file *dir, const char *path, const struct wasi_open *how,
-	  struct wasi_file **out)
+          struct wasi_file **out)
 {
 	struct host_file *parent = host_of(dir);
 	struct host_file *host;
@@ -131,7 +128,7 @@ open_path(struct wasi_file *dir, const char *path, bool follow, int *out_fd)
 	struct host_file *host = host_of(dir);
 
 	return beneath_open(host->way, host->fd, path, O_PATH | (follow ? 0 : O_NOFOLLOW), 0,
-			    out_fd);
+	                    out_fd);
 }
 
 static enum wasi_errno
@@ -152,7 +149,7 @@ host_path_stat(struct wasi_file *dir, const char *path, bool follow, struct wasi
 
 static enum wasi_errno
 host_path_set_times(struct wasi_file *dir, const char *path, bool follow,
-		    const struct wasi_times *times)
+                    const struct wasi_times *times)
 {
 	struct timespec ts[2];
 	int fd;
@@ -283,7 +280,7 @@ host_link(struct wasi_file *dir, const char *path, struct wasi_file *new_dir, co
 
 static enum wasi_errno
 host_rename(struct wasi_file *dir, const char *path, struct wasi_file *new_dir,
-	    const char *new_path)
+            const char *new_path)
 {
 	struct host_file *from = host_of(dir);
 	struct host_file *to = host_of(new_dir);

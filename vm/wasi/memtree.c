@@ -133,13 +133,10 @@ compact(struct mem_dir *dir)
 	dir->age_count = to;
 }
 
-/* Room for one more entry in both orders. */
+/* Make room for this many entries in both orders. */
 static bool
-reserve_entry(struct mem_dir *dir)
+set_dir_capacity(struct mem_dir *dir, size_t capacity)
 {
-	if (dir->age_count < dir->capacity)
-		return true;
-	size_t capacity = dir->capacity == 0 ? 8 : dir->capacity * 2;
 	struct mem_entry **by_name = realloc(dir->by_name, capacity * sizeof *by_name);
 	if (by_name == NULL)
 		return false;
@@ -152,6 +149,26 @@ reserve_entry(struct mem_dir *dir)
 	return true;
 }
 
+/* Room for one more entry. */
+static bool
+reserve_entry(struct mem_dir *dir)
+{
+	if (dir->age_count < dir->capacity)
+		return true;
+	return set_dir_capacity(dir, dir->capacity == 0 ? MEM_DIR_CAPACITY_MIN : dir->capacity * 2);
+}
+
+/* Give back room when little of it is used: it is not charged by itself. */
+static void
+trim(struct mem_dir *dir)
+{
+	compact(dir);
+	if (dir->capacity <= MEM_DIR_CAPACITY_MIN || dir->count >= dir->capacity / 4)
+		return;
+	if (!set_dir_capacity(dir, dir->capacity / 2))
+		return; /* keeping more is no error */
+}
+
 static void
 insert_entry(struct mem_dir *dir, struct mem_entry *entry)
 {
@@ -159,7 +176,7 @@ insert_entry(struct mem_dir *dir, struct mem_entry *entry)
 	size_t slot = find_slot(dir, entry->name, entry->name_len, &found);
 
 	memmove(dir->by_name + slot + 1, dir->by_name + slot,
-		(dir->count - slot) * sizeof *dir->by_name);
+	        (dir->count - slot) * sizeof *dir->by_name);
 	dir->by_name[slot] = entry;
 	dir->count++;
 	entry->age = dir->next_age++;
@@ -176,7 +193,7 @@ add_name_of(struct mem_node *dir, struct mem_node *node)
 
 enum wasi_errno
 mem_name_add(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
-	     struct mem_node *node)
+             struct mem_node *node)
 {
 	const uint64_t cost = MEM_ENTRY_BYTES + name_len;
 
@@ -262,7 +279,7 @@ mem_node_close(struct vm_wasi_tree *tree, struct mem_node *node)
 
 void
 mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir_node, const char *name,
-		size_t name_len)
+                size_t name_len)
 {
 	struct mem_dir *dir = &dir_node->of.dir;
 	bool found;
@@ -272,9 +289,9 @@ mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir_node, const char
 
 	dir->count--;
 	memmove(dir->by_name + slot, dir->by_name + slot + 1,
-		(dir->count - slot) * sizeof *dir->by_name);
+	        (dir->count - slot) * sizeof *dir->by_name);
 	dir->by_age[find_age(dir, entry->age)].entry = NULL;
-	compact(dir);
+	trim(dir);
 	discharge(tree, MEM_ENTRY_BYTES + entry->name_len);
 	free(entry);
 
@@ -284,7 +301,7 @@ mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir_node, const char
 
 void
 mem_name_replace(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
-		 struct mem_node *node)
+                 struct mem_node *node)
 {
 	bool found;
 	struct mem_entry *entry =
@@ -320,7 +337,7 @@ alloc_node(struct vm_wasi_tree *tree, enum wasi_filetype type, enum wasi_errno *
 
 enum wasi_errno
 mem_node_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
-	     enum wasi_filetype type, struct mem_node **out)
+             enum wasi_filetype type, struct mem_node **out)
 {
 	enum wasi_errno e;
 	struct mem_node *node = alloc_node(tree, type, &e);
@@ -338,7 +355,7 @@ mem_node_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, 
 
 enum wasi_errno
 mem_link_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name, size_t name_len,
-	     const char *target)
+             const char *target)
 {
 	const size_t len = strlen(target);
 	enum wasi_errno e;
@@ -440,11 +457,11 @@ arrive(const struct wasi_walk *walk, struct mem_node *dir, struct mem_node *node
 /* Go to what the component last taken names, from *dir. *done when the path ends there. */
 static enum wasi_errno
 follow_name(struct wasi_walk *walk, struct mem_node **dir, enum mem_follow follow,
-	    struct mem_place *out, bool *done)
+            struct mem_place *out, bool *done)
 {
 	struct mem_node *node = mem_find(*dir, walk->name, walk->name_len);
 	bool through = !walk->last || follow == MEM_FOLLOW_ALWAYS ||
-		       (follow == MEM_FOLLOW_BEFORE_SLASH && walk->slash);
+	               (follow == MEM_FOLLOW_BEFORE_SLASH && walk->slash);
 
 	if (node != NULL && node->type == WASI_SYMBOLIC_LINK && through)
 		return wasi_walk_link(walk, node->of.link.target, node->of.link.len);
@@ -552,7 +569,7 @@ static enum vm_status
 put_error(struct vm_error *err, enum vm_status status, struct vm_str path, const char *why)
 {
 	return vm_error_set(err, status, VM_NO_OFFSET, "file \"%.*s\": %s",
-			    (int)(path.len < 200 ? path.len : 200), path.data, why);
+	                    (int)(path.len < 200 ? path.len : 200), path.data, why);
 }
 
 /* Copy a path for resolution, without the slash it may begin with. */
@@ -635,7 +652,7 @@ put_file(struct vm_wasi_tree *tree, const char *path, const void *data, size_t l
 
 enum vm_status
 vm_wasi_tree_put(struct vm_wasi_tree *tree, struct vm_str path, const void *data, size_t len,
-		 struct vm_error *err)
+                 struct vm_error *err)
 {
 	char buf[WASI_PATH_MAX];
 	const char *wrong = check_path(path, buf);
@@ -674,7 +691,7 @@ struct collector {
 
 static bool
 push_level(struct collector *c, const struct mem_node *node, size_t path_len,
-	   const struct glob_state *state)
+           const struct glob_state *state)
 {
 	if (c->depth == c->capacity) {
 		size_t capacity = c->capacity == 0 ? 16 : c->capacity * 2;
@@ -718,9 +735,9 @@ next_entry(struct collector *c, size_t *out_path_len, struct glob_state *out_sta
 
 enum vm_status
 vm_wasi_tree_collect(const struct vm_wasi_tree *tree, struct vm_str pattern,
-		     enum vm_status (*visit)(void *env, struct vm_str path, const void *data,
-					     size_t len, struct vm_error *err),
-		     void *env, struct vm_error *err)
+                     enum vm_status (*visit)(void *env, struct vm_str path, const void *data,
+                                             size_t len, struct vm_error *err),
+                     void *env, struct vm_error *err)
 {
 	struct collector *c = calloc(1, sizeof *c);
 	const struct mem_entry *entry;
@@ -732,8 +749,8 @@ vm_wasi_tree_collect(const struct vm_wasi_tree *tree, struct vm_str pattern,
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 	if (!glob_compile(&c->glob, pattern.data, pattern.len)) {
 		st = vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-				  "a pattern of %zu bytes is too long, the limit is %d",
-				  pattern.len, GLOB_TOKENS_MAX);
+		                  "a pattern of %zu bytes is too long, the limit is %d",
+		                  pattern.len, GLOB_TOKENS_MAX);
 		goto done;
 	}
 	state = glob_start(&c->glob);
@@ -745,9 +762,9 @@ vm_wasi_tree_collect(const struct vm_wasi_tree *tree, struct vm_str pattern,
 			st = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 		if (node->type == WASI_REGULAR_FILE && glob_accepts(&c->glob, &state))
 			st = visit(env, (struct vm_str){ c->path, len },
-				   node->of.file.data == NULL ? (const void *)""
-							      : node->of.file.data,
-				   node->of.file.size_bytes, err);
+			           node->of.file.data == NULL ? (const void *)""
+			                                      : node->of.file.data,
+			           node->of.file.size_bytes, err);
 	}
 done:
 	free(c->levels);

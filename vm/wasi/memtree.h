@@ -16,9 +16,9 @@
 #include "vm/wasi.h"
 #include "vm/wasi/file.h"
 
-/* What a name and a node cost beside their bytes. */
-#define MEM_ENTRY_BYTES 128
-#define MEM_NODE_BYTES 192
+/* What a name and a node cost beside their bytes; the room of a folder's orders is in it. */
+#define MEM_ENTRY_BYTES 160
+#define MEM_NODE_BYTES 256
 
 struct mem_node;
 
@@ -41,13 +41,15 @@ struct mem_file {
 	size_t capacity; /* charged */
 };
 
+#define MEM_DIR_CAPACITY_MIN 4
+
 struct mem_dir {
 	struct mem_node *parent; /* NULL for the root and for a removed folder */
 	struct mem_entry **by_name;
 	struct mem_age *by_age;
 	size_t count;
 	size_t age_count; /* removed ones counted: at most as many as there are others */
-	size_t capacity;  /* of both */
+	size_t capacity;  /* of both; at most MEM_DIR_CAPACITY_MIN or four times the count */
 	uint64_t next_age;
 };
 
@@ -105,27 +107,27 @@ enum mem_follow { MEM_FOLLOW_NEVER, MEM_FOLLOW_BEFORE_SLASH, MEM_FOLLOW_ALWAYS }
  *         non-folder; WASI_ELOOP, WASI_ENAMETOOLONG
  */
 enum wasi_errno mem_resolve(struct mem_node *start, const char *path, enum mem_follow follow,
-			    struct mem_place *out);
+                            struct mem_place *out);
 
 /*
  * Make a node of the type with a name in a folder that has none such.
  * Returns WASI_ENOSPC, WASI_ENOMEM, WASI_ENOENT when the folder was removed.
  */
 enum wasi_errno mem_node_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-			     size_t name_len, enum wasi_filetype type, struct mem_node **out);
+                             size_t name_len, enum wasi_filetype type, struct mem_node **out);
 /* The same for a symbolic link. */
 enum wasi_errno mem_link_new(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-			     size_t name_len, const char *target);
+                             size_t name_len, const char *target);
 /* Give a node one more name. Errors as mem_node_new. */
 enum wasi_errno mem_name_add(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-			     size_t name_len, struct mem_node *node);
+                             size_t name_len, struct mem_node *node);
 /* Take away a name that exists. */
 void mem_name_remove(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-		     size_t name_len);
+                     size_t name_len);
 
 /* Give a name that exists to another node. */
 void mem_name_replace(struct vm_wasi_tree *tree, struct mem_node *dir, const char *name,
-		      size_t name_len, struct mem_node *node);
+                      size_t name_len, struct mem_node *node);
 
 struct mem_node *mem_find(const struct mem_node *dir, const char *name, size_t name_len);
 
@@ -138,4 +140,4 @@ void mem_node_close(struct vm_wasi_tree *tree, struct mem_node *node);
 
 /* Change a file's size; new bytes are zero. Returns WASI_ENOSPC, WASI_ENOMEM. */
 enum wasi_errno mem_file_resize(struct vm_wasi_tree *tree, struct mem_node *node,
-				uint64_t size_bytes);
+                                uint64_t size_bytes);
