@@ -101,7 +101,7 @@ find_errno(struct db *db)
 	int found = 0;
 
 	if (sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) ==
-		SQLITE_OK &&
+	        SQLITE_OK &&
 	    log != NULL && log->pMethods != NULL)
 		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &found);
 	if (found == 0)
@@ -120,7 +120,7 @@ db_note(struct db *db, int rc)
 		db->os_errno =
 		    db->handle != NULL && (rc & 0xff) == SQLITE_IOERR ? find_errno(db) : 0;
 		snprintf(db->text, sizeof db->text, "%s",
-			 db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc));
+		         db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc));
 	}
 	return false;
 }
@@ -167,8 +167,8 @@ enum store_status
 db_error(const struct db *db, struct store_error *err, const char *what)
 {
 	return store_fail(err, db_status(db), "catalogue: %s: %s%s%s", what, db->text,
-			  db->os_errno != 0 ? ": " : "",
-			  db->os_errno != 0 ? strerror(db->os_errno) : "");
+	                  db->os_errno != 0 ? ": " : "",
+	                  db->os_errno != 0 ? strerror(db->os_errno) : "");
 }
 
 /* ---- opening ---- */
@@ -192,15 +192,34 @@ note_wal(void *arg, sqlite3 *handle, const char *schema, int pages)
 	return SQLITE_OK;
 }
 
-/* What every connection needs; the writer's also settles what a new file is like. */
-static const char reader_pragmas[] = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
+/* What only an empty file can be told; to an older one even saying the same again is a write. */
+static const char new_file_pragmas[] = "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;";
 static const char writer_pragmas[] =
-    "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-    "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;"
-    "PRAGMA cache_size = -16384;";
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+    "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384;";
+static const char reader_pragmas[] = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
 static const char common_pragmas[] =
     "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
     "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;";
+
+static void
+configure(struct db *db, enum db_role role)
+{
+	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	/* The log is folded in when the store says so; a full disk cannot even take that. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_progress_handler(db->handle, PROGRESS_STEPS, check_deadline, db);
+	db_exec(db, common_pragmas);
+	if (role == DB_READER) {
+		db_exec(db, reader_pragmas);
+		return;
+	}
+	if (db_query_int(db, "PRAGMA page_count") == 0)
+		db_exec(db, new_file_pragmas);
+	db_exec(db, writer_pragmas);
+	sqlite3_wal_hook(db->handle, note_wal, db);
+}
 
 /* Where memory cannot be shared between connections SQLite stays with another journal. */
 static enum store_status
@@ -213,9 +232,9 @@ check_journal(struct db *db, const char *path, struct store_error *err)
 		return db_error(db, err, path);
 	if (strcmp(mode, "wal") != 0)
 		return store_fail(err, STORE_E_IO,
-				  "%s: this file system cannot hold a write-ahead log; set another "
-				  "[store] directory, on a local disk",
-				  path);
+		                  "%s: this file system cannot hold a write-ahead log; set another "
+		                  "[store] directory, on a local disk",
+		                  path);
 	return STORE_OK;
 }
 
@@ -229,13 +248,7 @@ db_open(struct db *db, const char *path, enum db_role role, struct store_error *
 		sqlite3_extended_result_codes(db->handle, 1);
 	if (!db_note(db, rc))
 		return db_error(db, err, path);
-	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_progress_handler(db->handle, PROGRESS_STEPS, check_deadline, db);
-	db_exec(db, common_pragmas);
-	db_exec(db, role == DB_WRITER ? writer_pragmas : reader_pragmas);
-	if (role == DB_WRITER)
-		sqlite3_wal_hook(db->handle, note_wal, db);
+	configure(db, role);
 	return check_journal(db, path, err);
 }
 
@@ -298,8 +311,8 @@ db_statement(struct db *db, enum sql sql)
 {
 	if (db->statements[sql] == NULL && !db_failed(db))
 		db_note(db,
-			sqlite3_prepare_v3(db->handle, sql_texts[sql], -1,
-					   SQLITE_PREPARE_PERSISTENT, &db->statements[sql], NULL));
+		        sqlite3_prepare_v3(db->handle, sql_texts[sql], -1,
+		                           SQLITE_PREPARE_PERSISTENT, &db->statements[sql], NULL));
 	return db_failed(db) ? NULL : db->statements[sql];
 }
 
@@ -327,7 +340,7 @@ bind_next(sqlite3_stmt *statement, int index, char kind, va_list *args)
 	switch (kind) {
 	case 't':
 		return sqlite3_bind_text(statement, index, va_arg(*args, const char *), -1,
-					 SQLITE_STATIC);
+		                         SQLITE_STATIC);
 	case 'i':
 		return sqlite3_bind_int64(statement, index, va_arg(*args, int64_t));
 	case 'd':
@@ -335,7 +348,7 @@ bind_next(sqlite3_stmt *statement, int index, char kind, va_list *args)
 	case 'b':
 		bytes = va_arg(*args, const void *);
 		return sqlite3_bind_blob64(statement, index, bytes, va_arg(*args, size_t),
-					   SQLITE_STATIC);
+		                           SQLITE_STATIC);
 	default:
 		return SQLITE_MISUSE;
 	}

@@ -10,11 +10,13 @@
 #include <ftw.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -413,7 +415,7 @@ START_TEST(a_list_is_filtered)
 	struct store_reply *reply = ASK(store_module_list(store, &c->query, answer, &call));
 	ck_assert_msg(reply->error.status == STORE_OK, "%s: %s", c->name, reply->error.message);
 	ck_assert_msg(reply->module_count == c->want, "%s: got %zu, want %zu", c->name,
-		      reply->module_count, c->want);
+	              reply->module_count, c->want);
 	store_reply_free(reply);
 	store_close(store);
 }
@@ -479,10 +481,10 @@ START_TEST(a_put_whose_tag_conflicts_stores_nothing)
 	struct call call = CALL_INIT;
 	uint8_t bytes[2] = { 1, 2 };
 	struct store_module_put module = { .bytes = bytes,
-					   .size_bytes = 2,
-					   .info = "{}",
-					   .tag = app1,
-					   .tag_if = { .match = STORE_MATCH_DIGEST } };
+		                           .size_bytes = 2,
+		                           .info = "{}",
+		                           .tag = app1,
+		                           .tag_if = { .match = STORE_MATCH_DIGEST } };
 
 	digest_of(bytes, 2, &module.digest);
 	struct store_reply *reply = ASK(store_module_put(store, &module, answer, &call));
@@ -516,7 +518,7 @@ START_TEST(tags_are_listed_in_order_of_their_names)
 	ck_assert_str_eq(reply->tags[0].ns, "a");
 	ck_assert_str_eq(reply->tags[2].tag, "1");
 	struct store_tag_name after = { reply->tags[2].ns, reply->tags[2].name,
-					reply->tags[2].tag };
+		                        reply->tags[2].tag };
 	struct store_reply *rest = ASK(store_tag_list(store, NULL, NULL, &after, 3, answer, &call));
 	ck_assert_uint_eq(rest->tag_count, 1);
 	ck_assert(!rest->has_next);
@@ -527,7 +529,7 @@ START_TEST(tags_are_listed_in_order_of_their_names)
 	ck_assert_uint_eq(reply->tag_count, 2);
 	store_reply_free(reply);
 	ck_assert_int_eq(store_tag_list(store, NULL, "x", NULL, 10, answer, &call),
-			 STORE_E_ARGUMENT);
+	                 STORE_E_ARGUMENT);
 	store_close(store);
 }
 END_TEST
@@ -544,7 +546,7 @@ START_TEST(many_tags_are_resolved_after_reopening)
 		snprintf(text, sizeof text, "%d", i);
 		if (i < 999)
 			ck_assert_int_eq(store_tag_put(store, &name, &a, NULL, NULL, NULL, NULL),
-					 STORE_OK);
+			                 STORE_OK);
 		else
 			store_reply_free(
 			    ASK(store_tag_put(store, &name, &a, NULL, NULL, answer, &call)));
@@ -709,11 +711,11 @@ START_TEST(damage_is_found_and_repaired_by_a_new_put)
 	store = open_here();
 	struct store_reply *reply = get(store, &digest, false);
 	ck_assert_msg((reply->error.status == STORE_OK) == c->only_bytes, "%s: %s", c->name,
-		      store_status_text(reply->error.status));
+	              store_status_text(reply->error.status));
 	store_reply_free(reply);
 	reply = get(store, &digest, true);
 	ck_assert_msg(reply->error.status == STORE_E_DAMAGED, "%s: %s", c->name,
-		      store_status_text(reply->error.status));
+	              store_status_text(reply->error.status));
 	ck_assert_ptr_null(reply->bytes);
 	ck_assert_int_eq(reply->modules[0].state, STORE_MODULE_QUARANTINED);
 	store_reply_free(reply);
@@ -834,7 +836,7 @@ START_TEST(only_the_owner_may_read_the_files)
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 0777, 0700);
 	static const char *const names[] = { "catalog.db", "catalog.db-wal", "catalog.db-shm",
-					     "wasmedged.lock" };
+		                             "wasmedged.lock" };
 	for (size_t i = 0; i < 4; i++) {
 		snprintf(path, sizeof path, "%s/new/%s", directory, names[i]);
 		ck_assert_msg(stat(path, &st) == 0, "%s", path);
@@ -913,8 +915,8 @@ END_TEST
 START_TEST(migrations_go_forward_after_a_copy)
 {
 	static const struct migration more[] = { { "CREATE TABLE a (x) STRICT" },
-						 { "ALTER TABLE module ADD COLUMN extra TEXT" },
-						 { "CREATE TABLE b (y INTEGER) STRICT" } };
+		                                 { "ALTER TABLE module ADD COLUMN extra TEXT" },
+		                                 { "CREATE TABLE b (y INTEGER) STRICT" } };
 	struct migration all[3];
 	struct store *store = open_here();
 	struct store_error err = { 0 };
@@ -928,7 +930,7 @@ START_TEST(migrations_go_forward_after_a_copy)
 	all[2] = more[2];
 	ck_assert_int_eq(db_open(&db, catalogue_path(), DB_WRITER, &err), STORE_OK);
 	ck_assert_msg(schema_migrate(&db, catalogue_path(), all, 3, &err) == STORE_OK, "%s",
-		      err.message);
+	              err.message);
 	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 3);
 	db_close(&db);
 
@@ -951,7 +953,7 @@ START_TEST(migrations_go_forward_after_a_copy)
 	db_clear(&db);
 	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 1);
 	ck_assert_int_eq(db_query_int(&db, "SELECT count(*) FROM sqlite_schema WHERE name = 'c'"),
-			 0);
+	                 0);
 	db_close(&db);
 }
 END_TEST
@@ -964,8 +966,8 @@ START_TEST(ten_thousand_modules_open_within_a_second)
 
 	for (uint64_t i = 0; i < 10000; i++) {
 		struct store_module_put module = { .bytes = bytes + 8 * i,
-						   .size_bytes = 8,
-						   .info = "{\"exports\":[]}" };
+			                           .size_bytes = 8,
+			                           .info = "{\"exports\":[]}" };
 		enum store_status status;
 
 		memcpy(bytes + 8 * i, &i, 8);
@@ -1105,7 +1107,7 @@ START_TEST(one_request_too_large_for_the_disk_does_not_take_others_down)
 		struct store_reply *reply = wait_reply(&calls[i]);
 
 		ck_assert_msg(reply->error.status == (i == 1 ? STORE_E_FULL : STORE_OK), "%u: %s",
-			      i, reply->error.message);
+		              i, reply->error.message);
 		store_reply_free(reply);
 		free(bytes[i]);
 	}
@@ -1113,11 +1115,69 @@ START_TEST(one_request_too_large_for_the_disk_does_not_take_others_down)
 }
 END_TEST
 
+/* A file system of our own, which only this process sees. False where that is not allowed. */
+static bool
+mount_small(const char *size)
+{
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", directory, "tmpfs", 0, size) == 0;
+}
+
+static void
+fill_disk(const char *path)
+{
+	static const char zeros[4096];
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	while (write(fd, zeros, sizeof zeros) > 0)
+		;
+	close(fd);
+}
+
+START_TEST(a_store_opens_on_a_full_disk_and_recovers)
+{
+	char filler[96];
+
+	if (!mount_small("size=8m")) {
+		printf("a_store_opens_on_a_full_disk_and_recovers: skipped, mounting is not "
+		       "allowed here\n");
+		return;
+	}
+	struct store *store = open_here();
+	struct digest digest = put_ok(store, 1, 300000);
+	ck_assert_int_eq(add_invocation(store, "inv_1", NULL), STORE_OK);
+	snprintf(filler, sizeof filler, "%s/filler", directory);
+	fill_disk(filler);
+	struct store_reply *reply = put(store, 2, 300000, "{}", NULL);
+	ck_assert_int_eq(status_and_free(reply), STORE_E_FULL);
+	store_close(store);
+	fill_disk(filler); /* what closing freed */
+
+	store = open_here();
+	ck_assert_int_eq(status_and_free(get(store, &digest, true)), STORE_OK);
+	ck_assert_int_eq(unlink(filler), 0);
+	uint64_t end_us = store_monotonic_us() + 5 * SECOND_US;
+	while (store_health(store, NULL, 0) != STORE_HEALTHY && store_monotonic_us() < end_us)
+		usleep(10000);
+	reply = put(store, 2, 300000, "{}", &app1);
+	ck_assert_msg(reply->error.status == STORE_OK, "%s", reply->error.message);
+	store_reply_free(reply);
+	struct call call = CALL_INIT;
+	reply = ASK(store_invocation_get(store, "inv_1", answer, &call));
+	ck_assert_str_eq(reply->invocations[0].state, "lost");
+	store_reply_free(reply);
+	store_close(store);
+	umount(directory);
+}
+END_TEST
+
 START_TEST(another_program_that_holds_the_database_makes_writes_wait_not_fail_for_ever)
 {
 	struct store *store = open_here();
 	struct call calls[8] = { CALL_INIT, CALL_INIT, CALL_INIT, CALL_INIT,
-				 CALL_INIT, CALL_INIT, CALL_INIT, CALL_INIT };
+		                 CALL_INIT, CALL_INIT, CALL_INIT, CALL_INIT };
 	struct digest digest = put_ok(store, 1, 10);
 	sqlite3 *db;
 
@@ -1189,7 +1249,7 @@ START_TEST(any_failing_allocation_leaves_the_store_whole)
 		enum store_status status = store_open(&options, &store, &err);
 		if (status != STORE_OK) {
 			ck_assert_msg(status == STORE_E_NOMEM || status == STORE_E_IO, "%s",
-				      err.message);
+			              err.message);
 			allocations_left = -1;
 			continue;
 		}
@@ -1206,7 +1266,7 @@ START_TEST(any_failing_allocation_leaves_the_store_whole)
 			succeeded_at = n;
 		allocations_left = -1;
 		ck_assert_int_eq(status_and_free(get(store, &digest, true)),
-				 stored ? STORE_OK : STORE_E_NOT_FOUND);
+		                 stored ? STORE_OK : STORE_E_NOT_FOUND);
 		store_close(store);
 	}
 	store_close(open_here());
@@ -1273,7 +1333,7 @@ check_acknowledged(struct store *store, const struct ack *acks, size_t count)
 		struct store_reply *reply = get(store, &digest, true);
 
 		ck_assert_msg(reply->error.status == STORE_OK, "seed %u: %s", acks[i].seed,
-			      reply->error.message);
+		              reply->error.message);
 		store_reply_free(reply);
 		snprintf(text, sizeof text, "%u", acks[i].seed);
 		ck_assert_int_eq(store_tag_resolve(store, &tag, &found, NULL), STORE_OK);
@@ -1329,13 +1389,13 @@ unit_suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, make_place, remove_place);
 	tcase_add_loop_test(tcase, a_module_is_read_as_it_was_put_also_after_reopening, 0,
-			    sizeof sizes / sizeof sizes[0]);
+	                    sizeof sizes / sizeof sizes[0]);
 	tcase_add_test(tcase, the_same_module_again_is_known_and_its_info_renewed);
 	tcase_add_test(tcase, what_cannot_be_a_module_is_refused);
 	tcase_add_test(tcase, a_tagged_module_is_deleted_only_by_force);
 	tcase_add_test(tcase, a_list_is_read_in_pages_newest_first);
 	tcase_add_loop_test(tcase, a_list_is_filtered, 0,
-			    sizeof filter_cases / sizeof filter_cases[0]);
+	                    sizeof filter_cases / sizeof filter_cases[0]);
 	tcase_add_test(tcase, a_tag_is_compared_and_swapped);
 	tcase_add_test(tcase, a_put_whose_tag_conflicts_stores_nothing);
 	tcase_add_test(tcase, tags_are_listed_in_order_of_their_names);
@@ -1344,13 +1404,13 @@ unit_suite(void)
 	tcase_add_test(tcase, unfinished_invocations_are_lost_with_the_process);
 	tcase_add_test(tcase, invocations_are_listed_and_pruned);
 	tcase_add_loop_test(tcase, damage_is_found_and_repaired_by_a_new_put, 0,
-			    sizeof damage_cases / sizeof damage_cases[0]);
+	                    sizeof damage_cases / sizeof damage_cases[0]);
 	tcase_add_test(tcase, a_damaged_tag_is_not_followed);
 	tcase_add_test(tcase, random_bit_flips_never_give_wrong_bytes);
 	tcase_add_test(tcase, a_folder_belongs_to_one_store);
 	tcase_add_test(tcase, only_the_owner_may_read_the_files);
 	tcase_add_loop_test(tcase, a_foreign_or_newer_database_is_refused, 0,
-			    sizeof open_cases / sizeof open_cases[0]);
+	                    sizeof open_cases / sizeof open_cases[0]);
 	tcase_add_test(tcase, what_is_no_database_is_refused_and_not_touched);
 	tcase_add_test(tcase, a_quick_check_finds_a_broken_tree);
 	tcase_add_test(tcase, migrations_go_forward_after_a_copy);
@@ -1358,9 +1418,10 @@ unit_suite(void)
 	tcase_add_test(tcase, a_full_queue_says_busy_and_loses_nothing);
 	tcase_add_test(tcase, below_the_floor_nothing_new_is_taken);
 	tcase_add_test(tcase, a_full_disk_refuses_writes_serves_reads_and_recovers);
+	tcase_add_test(tcase, a_store_opens_on_a_full_disk_and_recovers);
 	tcase_add_test(tcase, one_request_too_large_for_the_disk_does_not_take_others_down);
 	tcase_add_test(tcase,
-		       another_program_that_holds_the_database_makes_writes_wait_not_fail_for_ever);
+	               another_program_that_holds_the_database_makes_writes_wait_not_fail_for_ever);
 	tcase_add_test(tcase, any_failing_allocation_leaves_the_store_whole);
 	tcase_add_test(tcase, what_was_acknowledged_survives_kill_9);
 	suite_add_tcase(suite, tcase);
