@@ -74,7 +74,7 @@ fill_memory(struct vm_memory *memory, const uint8_t *data, size_t size)
 
 static void
 run_calls(struct vm_store *store, struct vm_memory *memory, const struct wasi_abi *abi,
-	  struct input *input)
+          struct input *input)
 {
 	struct vm_error err;
 	enum wasi_errno e = WASI_SUCCESS;
@@ -124,8 +124,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    vm_wasi_tree_put(tree, VM_STR("/d/f"), "text", 4, NULL) != VM_OK)
 		abort();
 	const struct vm_wasi_preopen preopen = { .guest_path = VM_STR("/"),
-						 .tree = tree,
-						 .read_only = options & 2 };
+		                                 .tree = tree,
+		                                 .read_only = options & 2 };
 	const struct vm_wasi_config config = {
 		.args = args,
 		.arg_count = 2,

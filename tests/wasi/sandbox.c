@@ -54,11 +54,11 @@ sandbox_config(struct vm_wasi_config *config)
 
 void
 sandbox_open(struct sandbox *box, enum backend backend, bool read_only,
-	     const struct vm_wasi_config *base)
+             const struct vm_wasi_config *base)
 {
 	const struct vm_memorytype type = { .min = MEMORY_BYTES / VM_PAGE_SIZE,
-					    .has_max = true,
-					    .max = MEMORY_BYTES / VM_PAGE_SIZE };
+		                            .has_max = true,
+		                            .max = MEMORY_BYTES / VM_PAGE_SIZE };
 	struct vm_wasi_config config = { 0 };
 
 	*box = (struct sandbox){ .backend = backend, .abi = &wasi_abi_preview1 };
@@ -147,11 +147,11 @@ put_path(struct sandbox *box, uint32_t address, const char *path)
 
 enum wasi_errno
 open_at(struct sandbox *box, uint32_t fd, const char *path, uint32_t lookup, uint32_t oflags,
-	uint64_t rights, uint32_t fdflags, uint32_t *out_fd)
+        uint64_t rights, uint32_t fdflags, uint32_t *out_fd)
 {
 	uint32_t len = put_path(box, PATH_A, path);
 	enum wasi_errno e = CALL(box, path_open, fd, lookup, PATH_A, len, oflags, rights,
-				 WASI_RIGHTS_ALL, fdflags, OUT);
+	                         WASI_RIGHTS_ALL, fdflags, OUT);
 
 	if (e == WASI_SUCCESS && out_fd != NULL)
 		*out_fd = out_u32(box);
@@ -182,21 +182,21 @@ enum wasi_errno
 symlink_at(struct sandbox *box, const char *target, uint32_t fd, const char *path)
 {
 	return CALL(box, path_symlink, PATH_A, put_path(box, PATH_A, target), fd, PATH_B,
-		    put_path(box, PATH_B, path));
+	            put_path(box, PATH_B, path));
 }
 
 enum wasi_errno
 link_at(struct sandbox *box, const char *path, const char *new_path)
 {
 	return CALL(box, path_link, ROOT_FD, 0, PATH_A, put_path(box, PATH_A, path), ROOT_FD,
-		    PATH_B, put_path(box, PATH_B, new_path));
+	            PATH_B, put_path(box, PATH_B, new_path));
 }
 
 enum wasi_errno
 rename_at(struct sandbox *box, const char *path, const char *new_path)
 {
 	return CALL(box, path_rename, ROOT_FD, PATH_A, put_path(box, PATH_A, path), ROOT_FD, PATH_B,
-		    put_path(box, PATH_B, new_path));
+	            put_path(box, PATH_B, new_path));
 }
 
 enum wasi_errno

@@ -44,15 +44,15 @@ enum {
 void sandbox_config(struct vm_wasi_config *config);
 /* config may be NULL. Fails the test when something goes wrong. */
 void sandbox_open(struct sandbox *box, enum backend backend, bool read_only,
-		  const struct vm_wasi_config *config);
+                  const struct vm_wasi_config *config);
 void sandbox_close(struct sandbox *box);
 
 /* Call a function; the arguments are given as 64-bit numbers. */
 enum wasi_errno sandbox_call(struct sandbox *box, wasi_handler handler, const uint64_t *args,
-			     size_t count);
+                             size_t count);
 #define CALL(box, name, ...)                                                                       \
 	sandbox_call(box, wasi_##name, (const uint64_t[]){ __VA_ARGS__ },                          \
-		     sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+	             sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
 
 /* If set, called before (true) and after (false) each function of the guest. */
 extern void (*sandbox_around_call)(bool begins);
@@ -65,7 +65,7 @@ uint32_t put_path(struct sandbox *box, uint32_t address, const char *path);
 
 /* Shorter forms of what tests do most; paths relative to the folder fd. */
 enum wasi_errno open_at(struct sandbox *box, uint32_t fd, const char *path, uint32_t lookup,
-			uint32_t oflags, uint64_t rights, uint32_t fdflags, uint32_t *out_fd);
+                        uint32_t oflags, uint64_t rights, uint32_t fdflags, uint32_t *out_fd);
 enum wasi_errno mkdir_at(struct sandbox *box, uint32_t fd, const char *path);
 enum wasi_errno rmdir_at(struct sandbox *box, uint32_t fd, const char *path);
 enum wasi_errno unlink_at(struct sandbox *box, uint32_t fd, const char *path);
@@ -73,7 +73,7 @@ enum wasi_errno symlink_at(struct sandbox *box, const char *target, uint32_t fd,
 enum wasi_errno link_at(struct sandbox *box, const char *path, const char *new_path);
 enum wasi_errno rename_at(struct sandbox *box, const char *path, const char *new_path);
 enum wasi_errno stat_at(struct sandbox *box, const char *path, uint32_t lookup,
-			struct wasi_stat *out);
+                        struct wasi_stat *out);
 enum wasi_errno write_fd(struct sandbox *box, uint32_t fd, const char *text);
 /* Read at most 4096 bytes as text. */
 enum wasi_errno read_fd(struct sandbox *box, uint32_t fd, char out[4097]);
@@ -81,10 +81,10 @@ void make_file(struct sandbox *box, const char *path, const char *text);
 
 #define RIGHTS_RW                                                                                  \
 	((uint64_t)(WASI_RIGHT_FD_READ | WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_SEEK |                \
-		    WASI_RIGHT_FD_TELL | WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_FD_ADVISE |       \
-		    WASI_RIGHT_FD_FILESTAT_SET_SIZE | WASI_RIGHT_FD_ALLOCATE |                     \
-		    WASI_RIGHT_FD_FDSTAT_SET_FLAGS | WASI_RIGHT_POLL_FD_READWRITE |                \
-		    WASI_RIGHT_FD_FILESTAT_SET_TIMES))
+	            WASI_RIGHT_FD_TELL | WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_FD_ADVISE |       \
+	            WASI_RIGHT_FD_FILESTAT_SET_SIZE | WASI_RIGHT_FD_ALLOCATE |                     \
+	            WASI_RIGHT_FD_FDSTAT_SET_FLAGS | WASI_RIGHT_POLL_FD_READWRITE |                \
+	            WASI_RIGHT_FD_FILESTAT_SET_TIMES))
 #define RIGHTS_R ((uint64_t)(WASI_RIGHT_FD_READ | WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_TELL))
 #define RIGHTS_DIR WASI_RIGHTS_DIRECTORY
 
@@ -93,5 +93,5 @@ void make_file(struct sandbox *box, const char *path, const char *text);
 	do {                                                                                       \
 		int got_ = (int)(call);                                                            \
 		ck_assert_msg(got_ == (int)(want), "%s: got %d, want %d (%s)", #call, got_,        \
-			      (int)(want), #want);                                                 \
+		              (int)(want), #want);                                                 \
 	} while (0)

@@ -168,22 +168,22 @@ START_TEST(times_are_set_as_asked)
 	uint32_t fd = open_new(&box, "f", 0);
 	EXPECT(symlink_at(&box, "f", ROOT_FD, "l"), WASI_SUCCESS);
 	EXPECT(CALL(&box, fd_filestat_set_times, fd, 5 * second, 7 * second + 1,
-		    WASI_ATIM | WASI_MTIM),
+	            WASI_ATIM | WASI_MTIM),
 	       WASI_SUCCESS);
 	EXPECT(stat_at(&box, "f", 0, &st), WASI_SUCCESS);
 	ck_assert_uint_eq(st.atim, 5 * second);
 	ck_assert_uint_eq(st.mtim, 7 * second + 1);
 	EXPECT(CALL(&box, path_filestat_set_times, ROOT_FD, 0, PATH_A, put_path(&box, PATH_A, "f"),
-		    9 * second, 0, WASI_ATIM),
+	            9 * second, 0, WASI_ATIM),
 	       WASI_SUCCESS);
 	EXPECT(stat_at(&box, "f", 0, &st), WASI_SUCCESS);
 	ck_assert_uint_eq(st.atim, 9 * second);
 	ck_assert_uint_eq(st.mtim, 7 * second + 1);
 	EXPECT(CALL(&box, path_filestat_set_times, ROOT_FD, WASI_SYMLINK_FOLLOW, PATH_A,
-		    put_path(&box, PATH_A, "l"), 0, 3 * second, WASI_MTIM),
+	            put_path(&box, PATH_A, "l"), 0, 3 * second, WASI_MTIM),
 	       WASI_SUCCESS);
 	EXPECT(CALL(&box, path_filestat_set_times, ROOT_FD, 0, PATH_A, put_path(&box, PATH_A, "l"),
-		    0, 4 * second, WASI_MTIM | WASI_ATIM_NOW),
+	            0, 4 * second, WASI_MTIM | WASI_ATIM_NOW),
 	       WASI_SUCCESS);
 	EXPECT(stat_at(&box, "f", 0, &st), WASI_SUCCESS);
 	ck_assert_uint_eq(st.mtim, 3 * second);
@@ -321,7 +321,7 @@ START_TEST(rights_are_kept)
 	EXPECT(mkdir_at(&box, ROOT_FD, "d"), WASI_SUCCESS);
 	make_file(&box, "d/f", "abc");
 	EXPECT(CALL(&box, path_open, ROOT_FD, 0, PATH_A, put_path(&box, PATH_A, "d"),
-		    WASI_OPEN_DIRECTORY, WASI_RIGHT_PATH_OPEN, WASI_RIGHT_FD_READ, 0, OUT),
+	            WASI_OPEN_DIRECTORY, WASI_RIGHT_PATH_OPEN, WASI_RIGHT_FD_READ, 0, OUT),
 	       WASI_SUCCESS);
 	dir = out_u32(&box);
 	uint32_t len = put_path(&box, PATH_A, "f");
@@ -472,8 +472,8 @@ START_TEST(buffers_outside_of_memory_are_refused)
 		int read = (int)CALL(&box, fd_read, fd, cases[i].address, cases[i].count, OUT);
 		int write = (int)CALL(&box, fd_write, fd, cases[i].address, cases[i].count, OUT);
 		ck_assert_msg(read == (int)cases[i].want && write == (int)cases[i].want,
-			      "case %zu: read %d, write %d, want %d", i, read, write,
-			      (int)cases[i].want);
+		              "case %zu: read %d, write %d, want %d", i, read, write,
+		              (int)cases[i].want);
 	}
 	EXPECT(CALL(&box, fd_write, fd, IOVECS, 1, MEMORY_BYTES - 3), WASI_EFAULT);
 	EXPECT(CALL(&box, fd_fdstat_get, fd, MEMORY_BYTES - 23), WASI_EFAULT);
@@ -525,7 +525,7 @@ unit_suite(void)
 	TCase *all = tcase_create("every tree");
 
 	tcase_add_loop_test(all, bytes_are_written_and_read_where_the_position_is, 0,
-			    BACKEND_COUNT);
+	                    BACKEND_COUNT);
 	tcase_add_loop_test(all, positioned_calls_leave_the_position_alone, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, appending_files_write_at_their_end, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, sizes_are_set_and_allocated, 0, BACKEND_COUNT);
@@ -538,7 +538,7 @@ unit_suite(void)
 	tcase_add_loop_test(all, there_is_an_end_to_descriptors, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, buffers_outside_of_memory_are_refused, 0, BACKEND_COUNT);
 	tcase_add_loop_test(all, the_older_generation_has_its_own_numbers_and_layouts, 0,
-			    BACKEND_COUNT);
+	                    BACKEND_COUNT);
 	suite_add_tcase(suite, all);
 	return suite;
 }

@@ -196,7 +196,7 @@ attach(struct world *world, struct vm_error *err)
 {
 	const struct guest_case *c = world->c;
 	const struct vm_str args[] = { VM_STR("guest"),
-				       { c->arg, c->arg == NULL ? 0 : strlen(c->arg) } };
+		                       { c->arg, c->arg == NULL ? 0 : strlen(c->arg) } };
 	char root[64];
 	struct vm_wasi_preopen preopen = { .guest_path = VM_STR("/"), .read_only = c->read_only };
 	struct vm_wasi_config config = {
@@ -287,7 +287,7 @@ listen_somewhere(struct world *world)
 	if (bind(world->listener, (struct sockaddr *)&world->address, sizeof(sa_family_t)) != 0 ||
 	    listen(world->listener, 1) != 0 ||
 	    getsockname(world->listener, (struct sockaddr *)&world->address, &world->address_len) !=
-		0)
+	        0)
 		die("listener");
 }
 
@@ -351,7 +351,7 @@ judge(const struct world *world, enum vm_status st, const struct vm_error *err, 
 	}
 	if (st != VM_OK && !(st == VM_EXIT && err->exit_code == 0)) {
 		snprintf(why, sizeof why, "%s, exit code %d: %s", vm_status_name(st),
-			 st == VM_EXIT ? err->exit_code : 0, st == VM_EXIT ? "" : err->message);
+		         st == VM_EXIT ? err->exit_code : 0, st == VM_EXIT ? "" : err->message);
 		return why;
 	}
 	if (strcmp(world->output, c->output) != 0)
@@ -363,7 +363,7 @@ static bool
 run_case(const struct guest_case *c, const char *folder)
 {
 	static const char *const trees[] = { "no folder", "a host folder",
-					     "a host folder without openat2", "memory" };
+		                             "a host folder without openat2", "memory" };
 	struct world world = { .c = c };
 	struct vm_error err = { .message = "" };
 	pthread_t thread;

@@ -145,12 +145,12 @@ START_TEST(attaching_survives_without_memory)
 		{ .guest_path = VM_STR("/m"), .tree = tree },
 	};
 	const struct vm_wasi_config config = { .args = args,
-					       .arg_count = 2,
-					       .env = env,
-					       .env_count = 1,
-					       .preopens = preopens,
-					       .preopen_count = 2,
-					       .stdin_stream = { .kind = VM_WASI_FD, .fd = 0 } };
+		                               .arg_count = 2,
+		                               .env = env,
+		                               .env_count = 1,
+		                               .preopens = preopens,
+		                               .preopen_count = 2,
+		                               .stdin_stream = { .kind = VM_WASI_FD, .fd = 0 } };
 	do {
 		ck_assert_int_eq(vm_store_new(box.engine, NULL, &store, NULL), VM_OK);
 		begin(++nth);

@@ -170,7 +170,7 @@ END_TEST
 /* Write subscription number index in the box's generation, at BUF. */
 static void
 subscribe(struct sandbox *box, uint32_t index, uint64_t userdata, uint8_t tag, uint32_t id,
-	  uint64_t timeout, uint16_t flags)
+          uint64_t timeout, uint16_t flags)
 {
 	const bool old = box->abi == &wasi_abi_unstable;
 	uint8_t *sub = at(box, BUF + index * (old ? 56 : 48));
@@ -301,7 +301,7 @@ START_TEST(senseless_subscriptions_are_reported)
 	EXPECT(poll_for(&box, 6), WASI_SUCCESS);
 	ck_assert_uint_eq(out_u32(&box), 6);
 	const enum wasi_errno want[] = { WASI_EBADF,  WASI_ENOTCAPABLE, WASI_EINVAL,
-					 WASI_EINVAL, WASI_EINVAL,      WASI_ENOTSUP };
+		                         WASI_EINVAL, WASI_EINVAL,      WASI_ENOTSUP };
 	for (uint32_t i = 0; i < 6; i++)
 		ck_assert_int_eq(event_error(&box, i), (int)want[i]);
 	EXPECT(poll_for(&box, 0), WASI_EINVAL);
@@ -361,7 +361,7 @@ START_TEST(blocking_calls_end_when_the_store_is_stopped)
 		break;
 	case 2:
 		subscribe(&box, 0, 1, WASI_EVENT_CLOCK, WASI_CLOCK_MONOTONIC,
-			  UINT64_C(3600000000000), 0);
+		          UINT64_C(3600000000000), 0);
 		e = poll_for(&box, 1);
 		break;
 	case 3:
@@ -481,7 +481,7 @@ START_TEST(senseless_configurations_are_refused)
 	const struct vm_str no_equals = VM_STR("PATH");
 	const int not_a_socket = 0;
 	const struct vm_wasi_preopen missing = { .guest_path = VM_STR("/"),
-						 .host_path = "/no/such/folder" };
+		                                 .host_path = "/no/such/folder" };
 	const struct vm_wasi_preopen neither = { .guest_path = VM_STR("/") };
 	const struct {
 		struct vm_wasi_config config;
@@ -501,13 +501,13 @@ START_TEST(senseless_configurations_are_refused)
 
 	sandbox_open(&box, MEMORY, false, NULL);
 	ck_assert_int_eq(vm_wasi_attach(box.store, &(struct vm_wasi_config){ 0 }, &err),
-			 VM_E_ARGUMENT);
+	                 VM_E_ARGUMENT);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		ck_assert_int_eq(vm_store_new(box.engine, NULL, &store, NULL), VM_OK);
 		enum vm_status got = vm_wasi_attach(store, &cases[i].config, &err);
 		ck_assert_msg(got == cases[i].want, "case %zu: got %d", i, (int)got);
 		ck_assert_msg(strstr(err.message, cases[i].message) != NULL, "case %zu: %s", i,
-			      err.message);
+		              err.message);
 		vm_store_free(store);
 	}
 	sandbox_close(&box);

@@ -178,7 +178,7 @@ fill_tree(struct vm_wasi_tree *tree, const char *from, const char *name)
 			char *data = read_file(source, &len);
 			if (data == NULL ||
 			    vm_wasi_tree_put(tree, (struct vm_str){ target, strlen(target) }, data,
-					     len, &err) != VM_OK)
+			                     len, &err) != VM_OK)
 				die(target);
 			free(data);
 		}
@@ -220,8 +220,9 @@ make_args(const struct test *test, size_t *out_count)
 	if (args == NULL)
 		die("out of memory");
 	args[0] = (struct vm_str){ name, strlen(name) };
-	json_array_foreach(list, i, value) args[i + 1] =
-	    (struct vm_str){ json_string_value(value), json_string_length(value) };
+	json_array_foreach (list, i, value)
+		args[i + 1] =
+		    (struct vm_str){ json_string_value(value), json_string_length(value) };
 	*out_count = json_array_size(list) + 1;
 	return args;
 }
@@ -237,8 +238,7 @@ make_env(const struct test *test, size_t *out_count)
 
 	if (env == NULL)
 		die("out of memory");
-	json_object_foreach(object, name, value)
-	{
+	json_object_foreach (object, name, value) {
 		char *text;
 		int len = asprintf(&text, "%s=%s", name, json_string_value(value));
 		if (len < 0)
@@ -367,7 +367,7 @@ define_host(struct run *run, struct vm_error *err)
 		    import.type.of.func.results[0] == VM_I64 ? VM_I64 : VM_I32;
 		const struct vm_functype type = { .results = &result, .result_count = 1 };
 		st = vm_linker_define_func(run->linker, VM_STR("env"), VM_STR("clock_ms"), &type,
-					   clock_ms, NULL, err);
+		                           clock_ms, NULL, err);
 	}
 	return st;
 }
@@ -408,7 +408,7 @@ load(struct run *run, struct vm_error *err)
 
 static enum vm_status
 call_export(struct run *run, const char *name, struct vm_value *results, size_t result_count,
-	    struct vm_error *err)
+            struct vm_error *err)
 {
 	struct vm_extern export;
 	enum vm_status st =
@@ -416,7 +416,7 @@ call_export(struct run *run, const char *name, struct vm_value *results, size_t 
 
 	if (st == VM_OK)
 		st = vm_instance_export(run->instance, (struct vm_str){ name, strlen(name) },
-					&export, err);
+		                        &export, err);
 	if (st == VM_OK && export.kind != VM_EXTERN_FUNC)
 		st = vm_error_set(err, VM_E_NOT_FOUND, VM_NO_OFFSET, "%s is no function", name);
 	if (st == VM_OK)
@@ -479,7 +479,7 @@ run_test(const struct test *test, struct result *result)
 	result->outcome = EXITED;
 	if (st == VM_OK)
 		st = invoke != NULL ? run_invoke(&run, invoke, result, &err)
-				    : run_command(&run, &err);
+		                    : run_command(&run, &err);
 	if (st == VM_EXIT) {
 		result->exit_code = err.exit_code;
 	} else if (st == VM_TRAP) {
@@ -488,7 +488,7 @@ run_test(const struct test *test, struct result *result)
 	} else if (st != VM_OK) {
 		result->outcome = st == VM_E_UNSUPPORTED ? SKIPPED : BROKEN;
 		snprintf(result->message, sizeof result->message, "%s: %s", vm_status_name(st),
-			 err.message);
+		         err.message);
 	}
 	free_run(&run);
 }
@@ -564,8 +564,7 @@ check_output(const struct test *test, const char *data, size_t len)
 	if (sha1 != NULL && !sha1_is(data, len, sha1))
 		return "standard output has another SHA-1 than expected";
 	const char *from = data;
-	json_array_foreach(parts, i, part)
-	{
+	json_array_foreach (parts, i, part) {
 		from = strstr(from, json_string_value(part));
 		if (from == NULL)
 			return "standard output lacks an expected part";
@@ -603,8 +602,8 @@ judge(const struct test *test, const struct result *result)
 	} else if (result->outcome != EXITED || result->exit_code != json_integer_value(code)) {
 		failed++;
 		snprintf(why, sizeof why, "exit status %lld, expected %lld; %s",
-			 (long long)result->exit_code, (long long)json_integer_value(code),
-			 result->message);
+		         (long long)result->exit_code, (long long)json_integer_value(code),
+		         result->message);
 		report("FAILED", test, result->outcome == EXITED ? why : result->message, true);
 	} else if (wrong != NULL) {
 		failed++;
@@ -690,8 +689,7 @@ run_manifest(const char *folder, const char *path)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry)
-	{
+	json_array_foreach (list, i, entry) {
 		const char *name = json_string_value(json_object_get(entry, "wasm"));
 		char *wasm = path_join(folder, name == NULL ? "" : name);
 		run_one(wasm, entry, true);

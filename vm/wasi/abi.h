@@ -73,41 +73,41 @@ enum wasi_right {
 /* What applies to each type of file; the rest is taken away when one is opened. */
 #define WASI_RIGHTS_STREAM                                                                         \
 	((uint64_t)(WASI_RIGHT_FD_READ | WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_FDSTAT_SET_FLAGS |    \
-		    WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_FILESTAT_GET |     \
-		    WASI_RIGHT_FD_FILESTAT_SET_TIMES | WASI_RIGHT_POLL_FD_READWRITE))
+	            WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_FILESTAT_GET |     \
+	            WASI_RIGHT_FD_FILESTAT_SET_TIMES | WASI_RIGHT_POLL_FD_READWRITE))
 #define WASI_RIGHTS_REGULAR_FILE                                                                   \
 	(WASI_RIGHTS_STREAM |                                                                      \
 	 (uint64_t)(WASI_RIGHT_FD_SEEK | WASI_RIGHT_FD_TELL | WASI_RIGHT_FD_ADVISE |               \
-		    WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE))
+	            WASI_RIGHT_FD_ALLOCATE | WASI_RIGHT_FD_FILESTAT_SET_SIZE))
 #define WASI_RIGHTS_DIRECTORY                                                                      \
 	((uint64_t)(WASI_RIGHT_FD_FDSTAT_SET_FLAGS | WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_DATASYNC | \
-		    WASI_RIGHT_FD_ADVISE | WASI_RIGHT_FD_READDIR | WASI_RIGHT_FD_FILESTAT_GET |    \
-		    WASI_RIGHT_FD_FILESTAT_SET_TIMES | WASI_RIGHT_PATH_CREATE_DIRECTORY |          \
-		    WASI_RIGHT_PATH_CREATE_FILE | WASI_RIGHT_PATH_LINK_SOURCE |                    \
-		    WASI_RIGHT_PATH_LINK_TARGET | WASI_RIGHT_PATH_OPEN |                           \
-		    WASI_RIGHT_PATH_READLINK | WASI_RIGHT_PATH_RENAME_SOURCE |                     \
-		    WASI_RIGHT_PATH_RENAME_TARGET | WASI_RIGHT_PATH_FILESTAT_GET |                 \
-		    WASI_RIGHT_PATH_FILESTAT_SET_SIZE | WASI_RIGHT_PATH_FILESTAT_SET_TIMES |       \
-		    WASI_RIGHT_PATH_SYMLINK | WASI_RIGHT_PATH_REMOVE_DIRECTORY |                   \
-		    WASI_RIGHT_PATH_UNLINK_FILE))
+	            WASI_RIGHT_FD_ADVISE | WASI_RIGHT_FD_READDIR | WASI_RIGHT_FD_FILESTAT_GET |    \
+	            WASI_RIGHT_FD_FILESTAT_SET_TIMES | WASI_RIGHT_PATH_CREATE_DIRECTORY |          \
+	            WASI_RIGHT_PATH_CREATE_FILE | WASI_RIGHT_PATH_LINK_SOURCE |                    \
+	            WASI_RIGHT_PATH_LINK_TARGET | WASI_RIGHT_PATH_OPEN |                           \
+	            WASI_RIGHT_PATH_READLINK | WASI_RIGHT_PATH_RENAME_SOURCE |                     \
+	            WASI_RIGHT_PATH_RENAME_TARGET | WASI_RIGHT_PATH_FILESTAT_GET |                 \
+	            WASI_RIGHT_PATH_FILESTAT_SET_SIZE | WASI_RIGHT_PATH_FILESTAT_SET_TIMES |       \
+	            WASI_RIGHT_PATH_SYMLINK | WASI_RIGHT_PATH_REMOVE_DIRECTORY |                   \
+	            WASI_RIGHT_PATH_UNLINK_FILE))
 #define WASI_RIGHTS_SOCKET                                                                         \
 	((uint64_t)(WASI_RIGHT_FD_READ | WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_FDSTAT_SET_FLAGS |    \
-		    WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_POLL_FD_READWRITE |                    \
-		    WASI_RIGHT_SOCK_SHUTDOWN))
+	            WASI_RIGHT_FD_FILESTAT_GET | WASI_RIGHT_POLL_FD_READWRITE |                    \
+	            WASI_RIGHT_SOCK_SHUTDOWN))
 #define WASI_RIGHTS_LISTENER                                                                       \
 	((uint64_t)(WASI_RIGHT_FD_FDSTAT_SET_FLAGS | WASI_RIGHT_FD_FILESTAT_GET |                  \
-		    WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE | WASI_RIGHT_SOCK_ACCEPT))
+	            WASI_RIGHT_FD_READ | WASI_RIGHT_POLL_FD_READWRITE | WASI_RIGHT_SOCK_ACCEPT))
 
 /* Rights whose exercise changes a file or folder: refused with EROFS on a read-only tree. */
 #define WASI_RIGHTS_CHANGE                                                                         \
 	((uint64_t)(WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ALLOCATE |                                 \
-		    WASI_RIGHT_FD_FILESTAT_SET_SIZE | WASI_RIGHT_FD_FILESTAT_SET_TIMES |           \
-		    WASI_RIGHT_PATH_CREATE_DIRECTORY | WASI_RIGHT_PATH_CREATE_FILE |               \
-		    WASI_RIGHT_PATH_LINK_SOURCE | WASI_RIGHT_PATH_LINK_TARGET |                    \
-		    WASI_RIGHT_PATH_RENAME_SOURCE | WASI_RIGHT_PATH_RENAME_TARGET |                \
-		    WASI_RIGHT_PATH_FILESTAT_SET_SIZE | WASI_RIGHT_PATH_FILESTAT_SET_TIMES |       \
-		    WASI_RIGHT_PATH_SYMLINK | WASI_RIGHT_PATH_REMOVE_DIRECTORY |                   \
-		    WASI_RIGHT_PATH_UNLINK_FILE))
+	            WASI_RIGHT_FD_FILESTAT_SET_SIZE | WASI_RIGHT_FD_FILESTAT_SET_TIMES |           \
+	            WASI_RIGHT_PATH_CREATE_DIRECTORY | WASI_RIGHT_PATH_CREATE_FILE |               \
+	            WASI_RIGHT_PATH_LINK_SOURCE | WASI_RIGHT_PATH_LINK_TARGET |                    \
+	            WASI_RIGHT_PATH_RENAME_SOURCE | WASI_RIGHT_PATH_RENAME_TARGET |                \
+	            WASI_RIGHT_PATH_FILESTAT_SET_SIZE | WASI_RIGHT_PATH_FILESTAT_SET_TIMES |       \
+	            WASI_RIGHT_PATH_SYMLINK | WASI_RIGHT_PATH_REMOVE_DIRECTORY |                   \
+	            WASI_RIGHT_PATH_UNLINK_FILE))
 
 /* fdflags */
 enum {

@@ -29,7 +29,7 @@ enum beneath_way beneath_way_of(int root);
  *         and what open() returns
  */
 enum wasi_errno beneath_open(enum beneath_way way, int root, const char *path, int flags,
-			     mode_t mode, int *out_fd);
+                             mode_t mode, int *out_fd);
 
 /* The folder that holds the last component of a path, for calls that make or remove names. */
 struct beneath_parent {
@@ -40,5 +40,5 @@ struct beneath_parent {
 
 /* Errors as those of beneath_open. */
 enum wasi_errno beneath_parent_open(enum beneath_way way, int root, const char *path,
-				    struct beneath_parent *out);
+                                    struct beneath_parent *out);
 void beneath_parent_close(struct beneath_parent *parent);

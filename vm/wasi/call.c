@@ -14,7 +14,7 @@ wasi_guest_range(const struct wasi_call *call, uint32_t address, uint64_t len)
 
 enum wasi_errno
 wasi_guest_path(const struct wasi_call *call, uint32_t address, uint32_t len,
-		char out[WASI_PATH_MAX])
+                char out[WASI_PATH_MAX])
 {
 	const uint8_t *text = wasi_guest_range(call, address, len);
 
@@ -33,7 +33,7 @@ wasi_guest_path(const struct wasi_call *call, uint32_t address, uint32_t len,
 
 enum wasi_errno
 wasi_guest_iovecs(const struct wasi_call *call, uint32_t address, uint32_t count,
-		  struct iovec out[WASI_IOV_MAX], size_t *out_count)
+                  struct iovec out[WASI_IOV_MAX], size_t *out_count)
 {
 	uint64_t total = 0;
 
@@ -108,7 +108,7 @@ wasi_call_times(const struct wasi_call *call, unsigned index, struct wasi_times 
 	    ((flags & WASI_MTIM) && (flags & WASI_MTIM_NOW)))
 		return WASI_EINVAL;
 	*out = (struct wasi_times){ .atim = call->args[index].u64,
-				    .mtim = call->args[index + 1].u64,
-				    .flags = (uint16_t)flags };
+		                    .mtim = call->args[index + 1].u64,
+		                    .flags = (uint16_t)flags };
 	return WASI_SUCCESS;
 }

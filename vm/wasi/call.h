@@ -53,7 +53,7 @@ uint8_t *wasi_guest_range(const struct wasi_call *call, uint32_t address, uint64
  * Returns WASI_EFAULT, WASI_ENAMETOOLONG, WASI_EILSEQ not UTF-8, WASI_EINVAL it contains NUL
  */
 enum wasi_errno wasi_guest_path(const struct wasi_call *call, uint32_t address, uint32_t len,
-				char out[WASI_PATH_MAX]);
+                                char out[WASI_PATH_MAX]);
 
 /*
  * The buffers of an array of iovecs; of a longer array than WASI_IOV_MAX only the first, which
@@ -62,7 +62,7 @@ enum wasi_errno wasi_guest_path(const struct wasi_call *call, uint32_t address, 
  */
 #define WASI_IOV_MAX 1024
 enum wasi_errno wasi_guest_iovecs(const struct wasi_call *call, uint32_t address, uint32_t count,
-				  struct iovec out[WASI_IOV_MAX], size_t *out_count);
+                                  struct iovec out[WASI_IOV_MAX], size_t *out_count);
 
 /* Write a number at an address. WASI_EFAULT. */
 enum wasi_errno wasi_guest_put_u32(const struct wasi_call *call, uint32_t address, uint32_t value);
@@ -70,11 +70,11 @@ enum wasi_errno wasi_guest_put_u64(const struct wasi_call *call, uint32_t addres
 
 /* Descriptor args[index] with these rights; errors of wasi_fds_get. */
 enum wasi_errno wasi_call_fd(const struct wasi_call *call, unsigned index, uint64_t rights,
-			     struct wasi_fd **out);
+                             struct wasi_fd **out);
 /* The same for a folder: WASI_ENOTDIR for others. */
 enum wasi_errno wasi_call_dir(const struct wasi_call *call, unsigned index, uint64_t rights,
-			      struct wasi_fd **out);
+                              struct wasi_fd **out);
 
 /* Times from args[index], args[index + 1] and flags from args[index + 2]. WASI_EINVAL. */
 enum wasi_errno wasi_call_times(const struct wasi_call *call, unsigned index,
-				struct wasi_times *out);
+                                struct wasi_times *out);

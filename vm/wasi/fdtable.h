@@ -37,7 +37,7 @@ enum wasi_errno wasi_fds_add(struct wasi_fds *fds, const struct wasi_fd *fd, uin
  * Returns WASI_EBADF, WASI_EROFS a right to change and a read-only tree, WASI_ENOTCAPABLE
  */
 enum wasi_errno wasi_fds_get(const struct wasi_fds *fds, uint32_t number, uint64_t rights,
-			     struct wasi_fd **out);
+                             struct wasi_fd **out);
 
 /* WASI_EBADF. */
 enum wasi_errno wasi_fds_close(struct wasi_fds *fds, uint32_t number);

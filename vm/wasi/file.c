@@ -27,7 +27,7 @@ wasi_task_wait(struct wasi_task *task, int fd, short events, bool nonblock)
 
 	for (;;) {
 		struct pollfd fds[2] = { { .fd = fd, .events = events },
-					 { .fd = stop_fd, .events = POLLIN } };
+			                 { .fd = stop_fd, .events = POLLIN } };
 		int count = poll(fds, 2, timeout_ms);
 
 		enum wasi_errno e = wasi_task_check(task);

@@ -85,34 +85,34 @@ struct wasi_file;
 /* Folders only. All paths are relative to the folder and may not lead out of it: WASI_EPERM. */
 struct wasi_dir_ops {
 	enum wasi_errno (*readdir)(struct wasi_file *dir, uint64_t cookie, wasi_dirent_fn emit,
-				   void *env);
+	                           void *env);
 	enum wasi_errno (*open)(struct wasi_file *dir, const char *path,
-				const struct wasi_open *how, struct wasi_file **out);
+	                        const struct wasi_open *how, struct wasi_file **out);
 	enum wasi_errno (*stat)(struct wasi_file *dir, const char *path, bool follow,
-				struct wasi_stat *out);
+	                        struct wasi_stat *out);
 	enum wasi_errno (*set_times)(struct wasi_file *dir, const char *path, bool follow,
-				     const struct wasi_times *times);
+	                             const struct wasi_times *times);
 	enum wasi_errno (*mkdir)(struct wasi_file *dir, const char *path);
 	enum wasi_errno (*rmdir)(struct wasi_file *dir, const char *path);
 	enum wasi_errno (*unlink)(struct wasi_file *dir, const char *path);
 	enum wasi_errno (*symlink)(struct wasi_file *dir, const char *target, const char *path);
 	/* Writes at most size bytes, cutting the target. */
 	enum wasi_errno (*readlink)(struct wasi_file *dir, const char *path, char *buf, size_t size,
-				    size_t *out_len);
+	                            size_t *out_len);
 	/* Both folders have the same operations. WASI_EXDEV when they are of different trees. */
 	enum wasi_errno (*link)(struct wasi_file *dir, const char *path, struct wasi_file *new_dir,
-				const char *new_path);
+	                        const char *new_path);
 	enum wasi_errno (*rename)(struct wasi_file *dir, const char *path,
-				  struct wasi_file *new_dir, const char *new_path);
+	                          struct wasi_file *new_dir, const char *new_path);
 };
 
 /* Sockets only. */
 struct wasi_sock_ops {
 	enum wasi_errno (*accept)(struct wasi_file *file, struct wasi_task *task, uint16_t fdflags,
-				  struct wasi_file **out);
+	                          struct wasi_file **out);
 	enum wasi_errno (*recv)(struct wasi_file *file, struct wasi_task *task,
-				const struct wasi_io *io, uint16_t flags, size_t *out_len,
-				uint16_t *out_flags);
+	                        const struct wasi_io *io, uint16_t flags, size_t *out_len,
+	                        uint16_t *out_flags);
 	enum wasi_errno (*shutdown)(struct wasi_file *file, uint8_t how);
 };
 
@@ -120,17 +120,17 @@ struct wasi_file_ops {
 	void (*close)(struct wasi_file *file); /* frees it; never NULL */
 	/* Zero bytes read mean the end of the file. */
 	enum wasi_errno (*read)(struct wasi_file *file, struct wasi_task *task,
-				const struct wasi_io *io, size_t *out_len);
+	                        const struct wasi_io *io, size_t *out_len);
 	enum wasi_errno (*write)(struct wasi_file *file, struct wasi_task *task,
-				 const struct wasi_io *io, size_t *out_len);
+	                         const struct wasi_io *io, size_t *out_len);
 	enum wasi_errno (*seek)(struct wasi_file *file, int64_t offset, enum wasi_whence whence,
-				uint64_t *out_position);
+	                        uint64_t *out_position);
 	enum wasi_errno (*stat)(struct wasi_file *file, struct wasi_stat *out); /* never NULL */
 	enum wasi_errno (*set_size)(struct wasi_file *file, uint64_t size_bytes);
 	enum wasi_errno (*set_times)(struct wasi_file *file, const struct wasi_times *times);
 	enum wasi_errno (*allocate)(struct wasi_file *file, uint64_t offset, uint64_t len);
 	enum wasi_errno (*advise)(struct wasi_file *file, uint64_t offset, uint64_t len,
-				  int advice);
+	                          int advice);
 	enum wasi_errno (*sync)(struct wasi_file *file, bool data_only);
 	enum wasi_errno (*poll)(struct wasi_file *file, bool write, struct wasi_readiness *out);
 	const struct wasi_dir_ops *dir;

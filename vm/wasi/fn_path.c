@@ -13,7 +13,7 @@ struct target {
 /* The folder is args[fd_index], the path args[path_index] and its length the next. */
 static enum wasi_errno
 get_target(const struct wasi_call *call, unsigned fd_index, unsigned path_index, uint64_t rights,
-	   struct target *out)
+           struct target *out)
 {
 	enum wasi_errno e = wasi_call_dir(call, fd_index, rights, &out->fd);
 
@@ -21,7 +21,7 @@ get_target(const struct wasi_call *call, unsigned fd_index, unsigned path_index,
 		return e;
 	out->ops = out->fd->file->ops->dir;
 	return wasi_guest_path(call, call->args[path_index].u32, call->args[path_index + 1].u32,
-			       out->path);
+	                       out->path);
 }
 
 static enum wasi_errno
@@ -90,7 +90,7 @@ get_open(const struct wasi_call *call, struct wasi_open *out)
 /* Whether the folder lets its files have what is asked for. */
 static enum wasi_errno
 check_inheriting(const struct wasi_call *call, const struct wasi_fd *dir,
-		 const struct wasi_open *how)
+                 const struct wasi_open *how)
 {
 	const uint64_t wanted =
 	    call->args[5].u64 | call->args[6].u64 | rights_for_flags(how->fdflags);

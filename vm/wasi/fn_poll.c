@@ -79,7 +79,7 @@ subscribe_fd(struct poll *poll, struct waiter *waiter)
 	struct wasi_readiness readiness;
 	struct wasi_fd *fd;
 	enum wasi_errno e = wasi_fds_get(&poll->call->wasi->fds, waiter->sub.fd,
-					 right | WASI_RIGHT_POLL_FD_READWRITE, &fd);
+	                                 right | WASI_RIGHT_POLL_FD_READWRITE, &fd);
 
 	if (e == WASI_SUCCESS && fd->file->ops->poll == NULL)
 		e = WASI_EBADF;
@@ -160,7 +160,7 @@ wait(struct poll *poll)
 	if (stop->fd < 0 && timeout > STOP_LOOK_NS)
 		timeout = STOP_LOOK_NS;
 	const struct timespec spec = { .tv_sec = (time_t)(timeout / 1000000000),
-				       .tv_nsec = (long)(timeout % 1000000000) };
+		                       .tv_nsec = (long)(timeout % 1000000000) };
 	int n =
 	    ppoll(poll->fds, (nfds_t)poll->count + 1, timeout == UINT64_MAX ? NULL : &spec, NULL);
 	int host_errno = errno;
@@ -247,7 +247,7 @@ wasi_poll_oneoff(struct wasi_call *call)
 	if (count == 0 || count > SUBSCRIPTIONS_MAX)
 		return WASI_EINVAL;
 	const uint8_t *in = wasi_guest_range(call, call->args[0].u32,
-					     (uint64_t)count * call->abi->subscription_bytes);
+	                                     (uint64_t)count * call->abi->subscription_bytes);
 	uint8_t *out =
 	    wasi_guest_range(call, call->args[1].u32, (uint64_t)count * WASI_EVENT_BYTES);
 	if (in == NULL || out == NULL || wasi_guest_range(call, result, 4) == NULL)

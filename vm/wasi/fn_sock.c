@@ -34,7 +34,7 @@ wasi_sock_accept(struct wasi_call *call)
 	if (wasi_guest_range(call, result, 4) == NULL)
 		return WASI_EFAULT;
 	e = listener->file->ops->sock->accept(listener->file, &call->task, (uint16_t)flags,
-					      &fd.file);
+	                                      &fd.file);
 	if (e != WASI_SUCCESS)
 		return e;
 	fd.rights_base &= listener->rights_inheriting;
@@ -67,7 +67,7 @@ wasi_sock_recv(struct wasi_call *call)
 	e = wasi_guest_iovecs(call, call->args[1].u32, call->args[2].u32, iov, &io.iov_count);
 	if (e == WASI_SUCCESS)
 		e = fd->file->ops->sock->recv(fd->file, &call->task, &io, (uint16_t)flags, &len,
-					      &got);
+		                              &got);
 	if (e != WASI_SUCCESS)
 		return e;
 	wasi_put_u16(out_flags, got);

@@ -76,7 +76,7 @@ timespec_of(uint64_t ns, bool set, bool now)
 	if (!set)
 		return (struct timespec){ .tv_nsec = UTIME_OMIT };
 	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000),
-				  .tv_nsec = (long)(ns % 1000000000) };
+		                  .tv_nsec = (long)(ns % 1000000000) };
 }
 
 void
@@ -224,8 +224,8 @@ host_read(struct wasi_file *file, struct wasi_task *task, const struct wasi_io *
 		if (e != WASI_SUCCESS)
 			return e;
 		n = io->offset == WASI_AT_POSITION
-			? readv(host->fd, io->iov, (int)io->iov_count)
-			: preadv(host->fd, io->iov, (int)io->iov_count, (off_t)io->offset);
+		        ? readv(host->fd, io->iov, (int)io->iov_count)
+		        : preadv(host->fd, io->iov, (int)io->iov_count, (off_t)io->offset);
 	} while (n < 0 && wasi_host_try_again(host, task, &e));
 	if (n >= 0)
 		*out_len = (size_t)n;
@@ -265,7 +265,7 @@ write_some(const struct host_file *host, const struct wasi_io *io)
 
 static enum wasi_errno
 file_write(struct host_file *host, struct wasi_task *task, const struct wasi_io *io,
-	   size_t *out_len)
+           size_t *out_len)
 {
 	enum wasi_errno e;
 	ssize_t n;
@@ -284,7 +284,7 @@ file_write(struct host_file *host, struct wasi_task *task, const struct wasi_io 
  */
 static enum wasi_errno
 write_all(struct host_file *host, struct wasi_task *task, const uint8_t *data, size_t len,
-	  size_t *done)
+          size_t *done)
 {
 	while (len > 0) {
 		enum wasi_errno e = wasi_host_wait(host, task, POLLOUT);
@@ -305,7 +305,7 @@ write_all(struct host_file *host, struct wasi_task *task, const uint8_t *data, s
 
 static enum wasi_errno
 host_write(struct wasi_file *file, struct wasi_task *task, const struct wasi_io *io,
-	   size_t *out_len)
+           size_t *out_len)
 {
 	struct host_file *host = host_of(file);
 	size_t done = 0;
@@ -357,8 +357,8 @@ enum wasi_errno
 wasi_host_advise(struct wasi_file *file, uint64_t offset, uint64_t len, int advice)
 {
 	static const int advices[] = { POSIX_FADV_NORMAL,   POSIX_FADV_SEQUENTIAL,
-				       POSIX_FADV_RANDOM,   POSIX_FADV_WILLNEED,
-				       POSIX_FADV_DONTNEED, POSIX_FADV_NOREUSE };
+		                       POSIX_FADV_RANDOM,   POSIX_FADV_WILLNEED,
+		                       POSIX_FADV_DONTNEED, POSIX_FADV_NOREUSE };
 
 	if (offset > INT64_MAX || len > INT64_MAX)
 		return WASI_EINVAL;

@@ -33,7 +33,7 @@ wasi_hostlistener_new(int fd, struct wasi_file **out)
 
 static enum wasi_errno
 sock_accept(struct wasi_file *file, struct wasi_task *task, uint16_t fdflags,
-	    struct wasi_file **out)
+            struct wasi_file **out)
 {
 	struct host_file *host = host_of(file);
 	struct host_file *accepted;
@@ -59,7 +59,7 @@ sock_accept(struct wasi_file *file, struct wasi_task *task, uint16_t fdflags,
 /* Receive until a buffer is full or the other side has ended; *out_len grows. */
 static enum wasi_errno
 recv_buffer(struct host_file *host, struct wasi_task *task, const struct iovec *iov,
-	    size_t *out_len, bool *out_ended)
+            size_t *out_len, bool *out_ended)
 {
 	for (size_t got = 0; got < iov->iov_len && !*out_ended;) {
 		enum wasi_errno e = wasi_host_wait(host, task, POLLIN);
@@ -97,7 +97,7 @@ recv_all(struct host_file *host, struct wasi_task *task, const struct wasi_io *i
 
 static enum wasi_errno
 sock_recv(struct wasi_file *file, struct wasi_task *task, const struct wasi_io *io, uint16_t flags,
-	  size_t *out_len, uint16_t *out_flags)
+          size_t *out_len, uint16_t *out_flags)
 {
 	struct host_file *host = host_of(file);
 	struct msghdr message = { .msg_iovlen = io->iov_count };
@@ -135,7 +135,7 @@ sock_read(struct wasi_file *file, struct wasi_task *task, const struct wasi_io *
 
 static enum wasi_errno
 sock_write(struct wasi_file *file, struct wasi_task *task, const struct wasi_io *io,
-	   size_t *out_len)
+           size_t *out_len)
 {
 	struct host_file *host = host_of(file);
 	struct msghdr message = { .msg_iovlen = io->iov_count };
@@ -162,8 +162,8 @@ sock_shutdown(struct wasi_file *file, uint8_t how)
 	const int both = WASI_SHUT_RD | WASI_SHUT_WR;
 
 	return host_answer(shutdown(host_of(file)->fd, how == both           ? SHUT_RDWR
-						       : how == WASI_SHUT_RD ? SHUT_RD
-									     : SHUT_WR));
+	                                               : how == WASI_SHUT_RD ? SHUT_RD
+	                                                                     : SHUT_WR));
 }
 
 static const struct wasi_sock_ops socket_ops = {

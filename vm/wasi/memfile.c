@@ -263,7 +263,7 @@ mem_readdir(struct wasi_file *file, uint64_t cookie, wasi_dirent_fn emit, void *
 	}
 	for (; (entry = mem_entry_after(dir, cookie)) != NULL; cookie = entry->age) {
 		const struct wasi_dirent out = { entry->name, entry->name_len, entry->node->ino,
-						 entry->node->type, entry->age };
+			                         entry->node->type, entry->age };
 		if (!emit(env, &out))
 			break;
 	}
@@ -285,7 +285,7 @@ create(struct vm_wasi_tree *tree, struct mem_place *place, const struct wasi_ope
 	if (place->slash)
 		return WASI_EISDIR;
 	return mem_node_new(tree, place->dir, place->name, place->name_len, WASI_REGULAR_FILE,
-			    &place->node);
+	                    &place->node);
 }
 
 /* Whether what exists may be opened like this. */
@@ -296,7 +296,7 @@ check_open(const struct mem_node *node, const struct wasi_open *how)
 		return WASI_EEXIST;
 	if (node->type == WASI_DIRECTORY)
 		return how->write || (how->oflags & (WASI_CREAT | WASI_TRUNC)) ? WASI_EISDIR
-									       : WASI_SUCCESS;
+		                                                               : WASI_SUCCESS;
 	if (how->oflags & WASI_OPEN_DIRECTORY)
 		return WASI_ENOTDIR;
 	return node->type == WASI_SYMBOLIC_LINK ? WASI_ELOOP : WASI_SUCCESS;
@@ -304,16 +304,16 @@ check_open(const struct mem_node *node, const struct wasi_open *how)
 
 static enum wasi_errno
 mem_open(struct wasi_file *dir, const char *path, const struct wasi_open *how,
-	 struct wasi_file **out)
+         struct wasi_file **out)
 {
 	struct vm_wasi_tree *tree = mem_of(dir)->tree;
 	const bool exclusive = (how->oflags & WASI_CREAT) && (how->oflags & WASI_EXCL);
 	struct mem_place place;
 	enum wasi_errno e = resolve(dir, path,
-				    exclusive     ? MEM_FOLLOW_NEVER
-				    : how->follow ? MEM_FOLLOW_ALWAYS
-						  : MEM_FOLLOW_BEFORE_SLASH,
-				    &place);
+	                            exclusive     ? MEM_FOLLOW_NEVER
+	                            : how->follow ? MEM_FOLLOW_ALWAYS
+	                                          : MEM_FOLLOW_BEFORE_SLASH,
+	                            &place);
 
 	if (e != WASI_SUCCESS)
 		return e;
@@ -360,7 +360,7 @@ mem_path_stat(struct wasi_file *dir, const char *path, bool follow, struct wasi_
 
 static enum wasi_errno
 mem_path_set_times(struct wasi_file *dir, const char *path, bool follow,
-		   const struct wasi_times *times)
+                   const struct wasi_times *times)
 {
 	struct mem_node *node;
 	enum wasi_errno e = resolve_existing(dir, path, follow, &node);
@@ -408,7 +408,7 @@ mem_mkdir(struct wasi_file *dir, const char *path)
 	if (e != WASI_SUCCESS)
 		return e;
 	return mem_node_new(mem_of(dir)->tree, place.dir, place.name, place.name_len,
-			    WASI_DIRECTORY, &made);
+	                    WASI_DIRECTORY, &made);
 }
 
 static enum wasi_errno

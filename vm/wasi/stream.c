@@ -27,7 +27,7 @@ stream_close(struct wasi_file *file)
 
 static enum wasi_errno
 stream_read(struct wasi_file *file, struct wasi_task *task, const struct wasi_io *io,
-	    size_t *out_len)
+            size_t *out_len)
 {
 	struct stream *stream = stream_of(file);
 	const struct vm_str *bytes = &stream->config.bytes;
@@ -49,7 +49,7 @@ stream_read(struct wasi_file *file, struct wasi_task *task, const struct wasi_io
 
 static enum wasi_errno
 stream_write(struct wasi_file *file, struct wasi_task *task, const struct wasi_io *io,
-	     size_t *out_len)
+             size_t *out_len)
 {
 	const struct vm_wasi_stream *config = &stream_of(file)->config;
 	size_t done = 0;

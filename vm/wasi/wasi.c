@@ -59,13 +59,13 @@ wasi_of_store(const struct vm_store *store)
 
 static enum vm_status
 call_row(const struct row *row, const struct wasi_abi *abi, const struct vm_caller *caller,
-	 union vm_slot *slots, struct vm_error *err)
+         union vm_slot *slots, struct vm_error *err)
 {
 	struct wasi *wasi = wasi_of_store(caller->store);
 
 	if (wasi == NULL)
 		return vm_error_trap(err, VM_TRAP_HOST, "%s.%s: the store was given no WASI state",
-				     abi->module, row->name);
+		                     abi->module, row->name);
 	struct wasi_call call = {
 		.wasi = wasi,
 		.abi = abi,
@@ -78,8 +78,8 @@ call_row(const struct row *row, const struct wasi_abi *abi, const struct vm_call
 		return call.task.status;
 	if (e == WASI_EFAULT && call.memory == NULL)
 		return vm_error_trap(err, VM_TRAP_HOST,
-				     "%s.%s: the calling module exports no memory \"memory\"",
-				     abi->module, row->name);
+		                     "%s.%s: the calling module exports no memory \"memory\"",
+		                     abi->module, row->name);
 	slots[0].i32 = (int32_t)e;
 	return VM_OK;
 }
@@ -109,7 +109,7 @@ parse_types(const char *letters, vm_valtype *out)
 
 static enum vm_status
 define_row(struct vm_linker *linker, size_t index, const struct wasi_abi *abi, vm_host_fn fn,
-	   struct vm_error *err)
+           struct vm_error *err)
 {
 	const struct row *row = &rows[index];
 	vm_valtype params[PARAMS_MAX];
@@ -122,8 +122,8 @@ define_row(struct vm_linker *linker, size_t index, const struct wasi_abi *abi, v
 	};
 
 	return vm_linker_define_func(linker, (struct vm_str){ abi->module, strlen(abi->module) },
-				     (struct vm_str){ row->name, strlen(row->name) }, &type, fn,
-				     (void *)(uintptr_t)index, err);
+	                             (struct vm_str){ row->name, strlen(row->name) }, &type, fn,
+	                             (void *)(uintptr_t)index, err);
 }
 
 enum vm_status
@@ -164,7 +164,7 @@ wasi_free(void *data)
 /* Copy strings as the guest gets them. what names one in errors. */
 static enum vm_status
 copy_strings(const struct vm_str *strings, size_t count, bool need_equals, const char *what,
-	     struct wasi_strings *out, struct vm_error *err)
+             struct wasi_strings *out, struct vm_error *err)
 {
 	uint64_t size = 0;
 
@@ -172,16 +172,16 @@ copy_strings(const struct vm_str *strings, size_t count, bool need_equals, const
 		size += (uint64_t)strings[i].len + 1;
 		if (strings[i].len > 0 && memchr(strings[i].data, '\0', strings[i].len) != NULL)
 			return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-					    "%s %zu contains a NUL byte", what, i);
+			                    "%s %zu contains a NUL byte", what, i);
 		if (need_equals &&
 		    (strings[i].len == 0 || memchr(strings[i].data, '=', strings[i].len) == NULL))
 			return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-					    "%s %zu has no '=', expected NAME=value", what, i);
+			                    "%s %zu has no '=', expected NAME=value", what, i);
 	}
 	if (size > INT32_MAX || count > INT32_MAX)
 		return vm_error_set(err, VM_E_LIMIT, VM_NO_OFFSET,
-				    "each %s together: %llu bytes, the limit is %d", what,
-				    (unsigned long long)size, INT32_MAX);
+		                    "each %s together: %llu bytes, the limit is %d", what,
+		                    (unsigned long long)size, INT32_MAX);
 	char *to = malloc(size > 0 ? (size_t)size : 1);
 	if (to == NULL)
 		return out_of_memory(err);
@@ -208,9 +208,9 @@ add_fd(struct wasi *wasi, struct wasi_fd *fd, struct vm_error *err)
 		fd->file->ops->close(fd->file);
 		free(fd->preopen);
 		return vm_error_set(err, VM_E_LIMIT, VM_NO_OFFSET,
-				    "more preopened folders and sockets than the %d descriptors "
-				    "a guest may have",
-				    WASI_FDS_MAX);
+		                    "more preopened folders and sockets than the %d descriptors "
+		                    "a guest may have",
+		                    WASI_FDS_MAX);
 	default:
 		fd->file->ops->close(fd->file);
 		free(fd->preopen);
@@ -221,7 +221,7 @@ add_fd(struct wasi *wasi, struct wasi_fd *fd, struct vm_error *err)
 /* A stream without the rights of the other direction. */
 static enum vm_status
 add_stream(struct wasi *wasi, const struct vm_wasi_stream *config, const char *name,
-	   uint64_t denied, struct vm_error *err)
+           uint64_t denied, struct vm_error *err)
 {
 	struct wasi_fd fd = { 0 };
 	enum wasi_errno e = wasi_stream_new(config, &fd.file);
@@ -230,8 +230,8 @@ add_stream(struct wasi *wasi, const struct vm_wasi_stream *config, const char *n
 		return out_of_memory(err);
 	if (e != WASI_SUCCESS)
 		return vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
-				    "%s: descriptor %d cannot be used: %s", name, config->fd,
-				    wasi_errno_text(e));
+		                    "%s: descriptor %d cannot be used: %s", name, config->fd,
+		                    wasi_errno_text(e));
 	fd.rights_base = fd.file->rights & ~denied;
 	return add_fd(wasi, &fd, err);
 }
@@ -245,31 +245,31 @@ attach_tree(struct wasi *wasi, struct vm_wasi_tree *tree, struct vm_error *err)
 	}
 	if (tree->store != NULL)
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-				    "the file tree is attached to another store already");
+		                    "the file tree is attached to another store already");
 	if (!mem_tree_attach(tree, wasi->store))
 		return vm_error_set(err, VM_E_LIMIT, VM_NO_OFFSET,
-				    "the file tree's %llu bytes exceed the store's memory limit",
-				    (unsigned long long)tree->bytes_used);
+		                    "the file tree's %llu bytes exceed the store's memory limit",
+		                    (unsigned long long)tree->bytes_used);
 	wasi->trees[wasi->tree_count++] = tree;
 	return VM_OK;
 }
 
 static enum vm_status
 open_preopen(struct wasi *wasi, const struct vm_wasi_preopen *preopen, struct wasi_file **out,
-	     struct vm_error *err)
+             struct vm_error *err)
 {
 	enum wasi_errno e;
 
 	if ((preopen->host_path == NULL) == (preopen->tree == NULL))
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-				    "preopened folder \"%.*s\": expected either a host path or a "
-				    "file tree",
-				    (int)preopen->guest_path.len, preopen->guest_path.data);
+		                    "preopened folder \"%.*s\": expected either a host path or a "
+		                    "file tree",
+		                    (int)preopen->guest_path.len, preopen->guest_path.data);
 	if (preopen->host_path != NULL) {
 		e = wasi_hostdir_open(preopen->host_path, out);
 		if (e != WASI_SUCCESS)
 			return vm_error_set(err, VM_E_IO, VM_NO_OFFSET, "cannot open folder %s: %s",
-					    preopen->host_path, wasi_errno_text(e));
+			                    preopen->host_path, wasi_errno_text(e));
 		return VM_OK;
 	}
 	enum vm_status st = attach_tree(wasi, preopen->tree, err);
@@ -282,7 +282,7 @@ static enum vm_status
 add_preopen(struct wasi *wasi, const struct vm_wasi_preopen *preopen, struct vm_error *err)
 {
 	struct wasi_fd fd = { .read_only = preopen->read_only,
-			      .preopen_len = preopen->guest_path.len };
+		              .preopen_len = preopen->guest_path.len };
 	enum vm_status st = VM_OK;
 
 	fd.preopen = malloc(fd.preopen_len + 1);
@@ -308,8 +308,8 @@ add_listener(struct wasi *wasi, int host_fd, struct vm_error *err)
 
 	if (e != WASI_SUCCESS)
 		return vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
-				    "descriptor %d cannot be used as a listening socket: %s",
-				    host_fd, wasi_errno_text(e));
+		                    "descriptor %d cannot be used as a listening socket: %s",
+		                    host_fd, wasi_errno_text(e));
 	fd.rights_base = fd.file->rights;
 	return add_fd(wasi, &fd, err);
 }
@@ -350,7 +350,7 @@ vm_wasi_attach(struct vm_store *store, const struct vm_wasi_config *config, stru
 	st = copy_strings(config->args, config->arg_count, false, "argument", &wasi->args, err);
 	if (st == VM_OK)
 		st = copy_strings(config->env, config->env_count, true, "environment variable",
-				  &wasi->env, err);
+		                  &wasi->env, err);
 	if (st == VM_OK)
 		st = fill_fds(wasi, config, err);
 	if (st == VM_OK)

@@ -13,7 +13,7 @@
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
 			fprintf(stderr, "line %d: %s; errno is %d (%s)\n", __LINE__, #condition,   \
-				errno, strerror(errno));                                           \
+			        errno, strerror(errno));                                           \
 			exit(1 + __LINE__ % 125);                                                  \
 		}                                                                                  \
 	} while (0)

@@ -17,7 +17,7 @@ IMPORT(path_filestat_get)
 int path_filestat_get(uint32_t fd, uint32_t flags, const char *path, uint32_t len, void *stat);
 IMPORT(path_open)
 int path_open(uint32_t fd, uint32_t lookup, const char *path, uint32_t len, uint32_t oflags,
-	      uint64_t base, uint64_t inheriting, uint32_t fdflags, uint32_t *out);
+              uint64_t base, uint64_t inheriting, uint32_t fdflags, uint32_t *out);
 IMPORT(poll_oneoff) int poll_oneoff(const void *in, void *out, uint32_t count, uint32_t *n);
 IMPORT(proc_exit) _Noreturn void proc_exit(uint32_t code);
 
@@ -51,8 +51,8 @@ struct event {
 };
 
 _Static_assert(sizeof(struct filestat) == 56 && sizeof(struct subscription) == 56 &&
-		   sizeof(struct event) == 32,
-	       "layouts of wasi_unstable");
+                   sizeof(struct event) == 32,
+               "layouts of wasi_unstable");
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
