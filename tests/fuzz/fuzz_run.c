@@ -102,7 +102,8 @@ provide(struct vm_linker *linker, struct vm_store *store, const struct vm_import
 		                                host_call, host, NULL) == VM_OK;
 	case VM_EXTERN_TABLE:
 		zero.type = import->type.of.table.element;
-		if (vm_table_new(store, &import->type.of.table, &zero, &ext.of.table, NULL) != VM_OK)
+		if (vm_table_new(store, &import->type.of.table, &zero, &ext.of.table, NULL) !=
+		    VM_OK)
 			return false;
 		break;
 	case VM_EXTERN_MEMORY:
@@ -111,7 +112,8 @@ provide(struct vm_linker *linker, struct vm_store *store, const struct vm_import
 		break;
 	case VM_EXTERN_GLOBAL:
 		zero.type = import->type.of.global.content;
-		if (vm_global_new(store, &import->type.of.global, &zero, &ext.of.global, NULL) != VM_OK)
+		if (vm_global_new(store, &import->type.of.global, &zero, &ext.of.global, NULL) !=
+		    VM_OK)
 			return false;
 		break;
 	case VM_EXTERN_TAG:

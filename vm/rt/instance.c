@@ -1,6 +1,8 @@
 #include "vm/rt/instance.h"
 
+#include <errno.h>
 #include <string.h>
+#include "vm/rt/image.h"
 #include "vm/rt/memory.h"
 #include "vm/rt/table.h"
 
@@ -381,11 +383,31 @@ elems_apply(struct vm_instance *instance, struct vm_error *err)
 	return VM_OK;
 }
 
+/* All at once: the image has been planned so that no segment can fail. */
+static enum vm_status
+datas_map(struct vm_instance *instance, const struct memory_image *image, struct vm_error *err)
+{
+	const struct vm_module *module = instance->module;
+
+	if (!memory_map_image(instance->memories[0], image))
+		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET,
+		                    "cannot map the initial contents of a memory: %s",
+		                    strerror(errno));
+	for (uint32_t i = 0; instance->data_sizes != NULL && i < module->data_count; i++) {
+		if (module->datas[i].mode == SEGMENT_ACTIVE)
+			data_drop(instance, i);
+	}
+	return VM_OK;
+}
+
 static enum vm_status
 datas_apply(struct vm_instance *instance, struct vm_error *err)
 {
 	const struct vm_module *module = instance->module;
+	const struct memory_image *image = program_image(instance->program);
 
+	if (image != NULL)
+		return datas_map(instance, image, err);
 	for (uint32_t i = 0; i < module->data_count; i++) {
 		const struct module_data *data = &module->datas[i];
 		uint64_t at = 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "vm/rt/image.h"
 #include "vm/rt/pool.h"
 
 enum {
@@ -85,13 +86,54 @@ wipe(uint8_t *base, uint64_t size_bytes)
 	return madvise(base, size_bytes, MADV_DONTNEED) == 0;
 }
 
+/* Anonymous memory in place of the image, all zero; the rest is wiped. */
+static bool
+image_unmap(const struct vm_memory *memory)
+{
+	uint64_t end = memory->image_start + memory->image_bytes;
+
+	if (memory->image_bytes == 0)
+		return wipe(memory->base, memory->size);
+	return mmap(memory->base + memory->image_start, memory->image_bytes, PROT_READ | PROT_WRITE,
+	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0)
+	           != MAP_FAILED
+	       && wipe(memory->base, memory->image_start)
+	       && wipe(memory->base + end, memory->size - end);
+}
+
+bool
+memory_is_dropped(const struct vm_memorytype *type)
+{
+	return type->min > WIPE_BYTES_MAX / VM_PAGE_SIZE;
+}
+
+bool
+memory_map_image(struct vm_memory *memory, const struct memory_image *image)
+{
+	uint8_t *at = memory->base + image->start;
+
+	if (mmap(at, image->size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, image->fd,
+	         0)
+	    != MAP_FAILED) {
+		memory->image_start = image->start;
+		memory->image_bytes = image->size_bytes;
+		return true;
+	}
+	/* The system may have taken the pages away: nothing else must come to lie there. */
+	(void)mmap(at, image->size_bytes, PROT_NONE,
+	           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	memory->size = memory->pages = memory->pages_max = 0;
+	memory->is_broken = true;
+	return false;
+}
+
 void
 memory_clear(struct vm_memory *memory)
 {
 	const struct memory_slot slot = { memory->base, memory->size };
+	bool is_whole = memory->reserved_bytes == MEMORY_SLOT_BYTES && !memory->is_broken;
 
-	if (memory->reserved_bytes == MEMORY_SLOT_BYTES && wipe(memory->base, memory->size)
-	    && pool_give_slot(memory->store->engine, slot))
+	if (is_whole && image_unmap(memory) && pool_give_slot(memory->store->engine, slot))
 		return;
 	(void)munmap(memory->base, memory->reserved_bytes + MEMORY_GUARD_BYTES);
 }
@@ -127,9 +169,7 @@ memory_make(struct vm_memory *memory, struct vm_store *store, const struct vm_me
 		                    (unsigned long long)size_bytes,
 		                    (unsigned long long)store->memory_bytes,
 		                    (unsigned long long)store->config.memory_bytes_max);
-	memory->type = *type;
-	memory->store = store;
-	memory->pages_max = pages_max;
+	*memory = (struct vm_memory){ .type = *type, .store = store, .pages_max = pages_max };
 	enum vm_status st = reserve(memory, size_bytes, err);
 	if (st != VM_OK) {
 		vm_store_memory_give(store, size_bytes);

@@ -19,6 +19,17 @@
  */
 VM_MUST_CHECK enum vm_status memory_make(struct vm_memory *memory, struct vm_store *store,
                                          const struct vm_memorytype *type, struct vm_error *err);
+/* True when memories of the type are dropped at their end, and do not keep their pages. */
+bool memory_is_dropped(const struct vm_memorytype *type);
+
+struct memory_image;
+
+/*
+ * Map the initial contents. False when the system refuses; then the memory has lost its pages,
+ * and its instance must not be used.
+ */
+bool memory_map_image(struct vm_memory *memory, const struct memory_image *image);
+
 /* Give the reservation back, wiped; the memory stays in the store's list, which goes away. */
 void memory_clear(struct vm_memory *memory);
 

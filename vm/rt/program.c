@@ -1,5 +1,6 @@
 #include "vm/rt/program.h"
 
+#include "vm/rt/image.h"
 #include "vm/rt/instance.h"
 
 struct host_def *
@@ -52,6 +53,25 @@ program_finish(struct vm_program *program)
 	for (uint32_t i = 0; i < program->module->import_count; i++)
 		program->host_count += program->imports[i].host != NULL;
 	instance_layout_make(&program->layout, program->module, program->host_count);
+
+	uint64_t start, size_bytes;
+	program->has_image = image_plan(program->module, &start, &size_bytes);
+}
+
+const struct memory_image *
+program_image(struct vm_program *program)
+{
+	struct memory_image *image = atomic_load_explicit(&program->image, memory_order_acquire);
+
+	if (image != NULL || !program->has_image
+	    || atomic_load_explicit(&program->uses, memory_order_relaxed) > 1)
+		return image;
+	/* Whoever is second makes it; others copy in the meantime. */
+	if (atomic_fetch_add_explicit(&program->uses, 1, memory_order_relaxed) != 1)
+		return NULL;
+	image = image_new(program->module);
+	atomic_store_explicit(&program->image, image, memory_order_release);
+	return image;
 }
 
 struct vm_program *
@@ -71,6 +91,7 @@ vm_program_unref(struct vm_program *program)
 	struct vm_module *module = program->module;
 	for (uint32_t i = 0; i < module->import_count; i++)
 		host_def_unref(program->imports[i].host);
+	image_free(module->engine, atomic_load_explicit(&program->image, memory_order_relaxed));
 	engine_free(module->engine, program);
 	vm_module_unref(module);
 }

@@ -3,7 +3,7 @@
  *
  * Owns:    the module and the host functions, both counted
  * Borrows: objects of the store with that serial number, if any are imported
- * Threads: immutable and counted when all imports are host functions
+ * Threads: counted, and immutable but for the image, when all imports are host functions
  */
 #pragma once
 
@@ -37,6 +37,9 @@ struct vm_program {
 	struct vm_module *module;
 	uint64_t store_serial; /* of the store whose objects are imported; 0: of none */
 	uint32_t host_count;   /* of imports that are host functions */
+	bool has_image;        /* image_plan says so */
+	atomic_uint uses;      /* instances made, for the first two */
+	_Atomic(struct memory_image *) image; /* made with the second, or NULL */
 	struct instance_layout layout;
 	struct program_import imports[]; /* in the module's order */
 };
@@ -45,6 +48,12 @@ struct vm_program {
 struct vm_program *program_alloc(struct vm_module *module);
 /* When the imports are known: where everything goes. */
 void program_finish(struct vm_program *program);
+
+/*
+ * The image for one more instance, or NULL while data has to be copied: the first time, as most
+ * programs of a command line run once.
+ */
+const struct memory_image *program_image(struct vm_program *program);
 
 /* NULL when there is no memory. The type's group is held. */
 struct host_def *host_def_new(struct vm_engine *engine, const struct vm_type *type, vm_host_fn fn,

@@ -50,6 +50,9 @@ struct vm_memory {
 	struct vm_store *store;
 	/* The rest is rt/memory.c's: the reservation. All of [0, size) is readable and writable. */
 	uint64_t reserved_bytes; /* from base, guard not counted */
+	uint64_t image_start;    /* range that is mapped from an image; empty when there is none */
+	uint64_t image_bytes;
+	bool is_broken;          /* a mapping failed: not to be used again */
 	struct vm_memory *next;  /* of the store */
 };
 

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static uint8_t *
 bytes_of(struct vm_instance *instance)
@@ -192,6 +193,125 @@ START_TEST(each_instance_has_its_own_state)
 	bytes_of(a)[0] = 'X';
 	ck_assert_int_eq(call_i32(b, "init", one, 3, NULL), VM_OK);
 	ck_assert_mem_eq(bytes_of(b), "0one", 4);
+}
+END_TEST
+
+/* --- images --------------------------------------------------------------------------------- */
+
+enum { PAGES = 20, LARGE_AT = 70000, LARGE_BYTES = 40000, SMALL_AT = 80000 };
+
+/* LEB128 of exactly three bytes: enough for what is written here. */
+static void
+put_leb3(uint8_t **at, uint32_t value)
+{
+	*(*at)++ = (uint8_t)(value & 0x7f) | 0x80;
+	*(*at)++ = (uint8_t)(value >> 7 & 0x7f) | 0x80;
+	*(*at)++ = (uint8_t)(value >> 14 & 0x7f);
+}
+
+static void
+put(uint8_t **at, const void *bytes, size_t len)
+{
+	memcpy(*at, bytes, len);
+	*at += len;
+}
+
+/*
+ * (module (memory (export "memory") 20 100)
+ *   (data (i32.const 70000) 40000 bytes)
+ *   (data (i32.const 80000) "later"))
+ */
+static struct wasm
+large_module(void)
+{
+	static uint8_t bytes[LARGE_BYTES + 200];
+	static const uint8_t head[] = { 0, 'a', 's', 'm', 1, 0, 0, 0, 5, 4, 1, 1, PAGES, 100,
+		                        7, 10, 1, 6, 'm', 'e', 'm', 'o', 'r', 'y', 2, 0 };
+	uint8_t *at = bytes;
+
+	put(&at, head, sizeof(head));
+	*at++ = 11;
+	put_leb3(&at, 1 + 6 + 3 + LARGE_BYTES + 6 + 1 + 5);
+	*at++ = 2;
+	put(&at, "\0\x41", 2);
+	put_leb3(&at, LARGE_AT);
+	*at++ = 0x0b;
+	put_leb3(&at, LARGE_BYTES);
+	for (uint32_t i = 0; i < LARGE_BYTES; i++)
+		*at++ = (uint8_t)(i % 255 + 1);
+	put(&at, "\0\x41", 2);
+	put_leb3(&at, SMALL_AT);
+	put(&at, "\x0b\5later", 7);
+	return (struct wasm){ bytes, (size_t)(at - bytes) };
+}
+
+static bool
+is_as_loaded(const uint8_t *memory, uint64_t size)
+{
+	for (uint64_t i = 0; i < size; i++) {
+		uint8_t want = 0;
+
+		if (i >= LARGE_AT && i < LARGE_AT + LARGE_BYTES)
+			want = (uint8_t)((i - LARGE_AT) % 255 + 1);
+		if (i >= SMALL_AT && i < SMALL_AT + 5)
+			want = (uint8_t)"later"[i - SMALL_AT];
+		if (memory[i] != want)
+			return false;
+	}
+	return true;
+}
+
+/* One tenant: what it finds is right, what it leaves is noise. */
+static void
+use_program(struct vm_program *program, bool is_mapped)
+{
+	struct vm_instance *instance;
+	struct vm_store *one;
+
+	ck_assert_int_eq(vm_store_new(engine, NULL, &one, &err), VM_OK);
+	ck_assert_int_eq(vm_program_instantiate(program, one, &instance, &err), VM_OK);
+	struct vm_memory *memory = export_of(instance, "memory").of.memory;
+	ck_assert_int_eq(memory->image_bytes > 0, is_mapped);
+	ck_assert_int_eq(vm_memory_grow(memory, 2), PAGES);
+	ck_assert(is_as_loaded(memory->base, memory->size));
+	memset(memory->base, 0xee, memory->size);
+	vm_store_free(one);
+}
+
+START_TEST(large_data_is_mapped_from_the_second_time_on)
+{
+	const struct vm_memorytype type = { .min = PAGES + 2 };
+	struct vm_module *module = load(large_module());
+	struct vm_program *program;
+	struct vm_memory *memory;
+
+	ck_assert_int_eq(vm_program_new(linker, module, &program, &err), VM_OK);
+	vm_module_unref(module);
+	for (int i = 0; i < 5; i++)
+		use_program(program, i > 0);
+	/* nothing of it in what the pool hands to others */
+	ck_assert_int_eq(vm_memory_new(store, &type, &memory, &err), VM_OK);
+	ck_assert(memory->base[0] == 0
+	          && memcmp(memory->base, memory->base + 1, memory->size - 1) == 0);
+	vm_program_unref(program);
+}
+END_TEST
+
+START_TEST(data_is_copied_when_no_image_can_be_made)
+{
+	struct vm_module *module = load(large_module());
+	struct vm_program *program;
+	struct rlimit before, none;
+
+	ck_assert_int_eq(vm_program_new(linker, module, &program, &err), VM_OK);
+	vm_module_unref(module);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 3; i++)
+		use_program(program, false);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	vm_program_unref(program);
 }
 END_TEST
 
@@ -387,6 +507,8 @@ unit_suite(void)
 	                    sizeof(segment_cases) / sizeof(segment_cases[0]));
 	tcase_add_test(tc, segments_have_the_right_contents_until_dropped);
 	tcase_add_test(tc, each_instance_has_its_own_state);
+	tcase_add_test(tc, large_data_is_mapped_from_the_second_time_on);
+	tcase_add_test(tc, data_is_copied_when_no_image_can_be_made);
 	tcase_add_test(tc, start_runs_behind_the_segments);
 	tcase_add_test(tc, failed_start_keeps_its_effects);
 	tcase_add_test(tc, limits_of_the_store_are_obeyed);
