@@ -772,7 +772,7 @@ START_TEST(random_bit_flips_never_give_wrong_bytes)
 	ck_assert_ptr_nonnull(file);
 	fseek(file, 0, SEEK_END);
 	size_t file_size = (size_t)ftell(file);
-	for (int round = 0; round < 30; round++) {
+	for (int round = 0; round < 12; round++) {
 		random = random * UINT64_C(6364136223846793005) + 1;
 		long at = (long)((random >> 20) % file_size);
 		struct store_error err;
