@@ -51,8 +51,8 @@ struct module_export {
 struct module_func {
 	const struct vm_type *type;
 	uint32_t type_index;
-	uint32_t slot;        /* number among the functions that can be referenced, FUNC_NO_SLOT none */
-	bool is_declared;     /* ref.func may name it (3.4.7): it occurs outside of function bodies */
+	uint32_t slot;        /* number among functions that can be referenced, or FUNC_NO_SLOT */
+	bool is_declared;     /* ref.func may name it: it occurs outside of bodies (3.4.7) */
 	uint64_t body_offset; /* of the code entry's locals in the binary; 0 for imports */
 	uint32_t body_size;   /* bytes from there, end included */
 };

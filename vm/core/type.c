@@ -86,7 +86,8 @@ number_take(struct vm_engine *engine, uint32_t *out, struct vm_error *err)
 		struct type_chunk *chunk = engine_alloc_zeroed(engine, 1, sizeof *chunk);
 
 		if (chunk == NULL)
-			return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory for types");
+			return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET,
+			                    "out of memory for types");
 		atomic_store_explicit(&types->chunks[chunk_index], chunk, memory_order_release);
 	}
 	*out = types->next_number++;
@@ -454,7 +455,8 @@ fill_group(const struct vm_engine *engine, struct rec_group *group,
 	const struct vm_type **display =
 	    (const struct vm_type **)(void *)((uint8_t *)group + layout->displays);
 	vm_valtype *valtypes = (vm_valtype *)(void *)((uint8_t *)group + layout->valtypes);
-	struct field_type *fields = (struct field_type *)(void *)((uint8_t *)group + layout->fields);
+	struct field_type *fields =
+	    (struct field_type *)(void *)((uint8_t *)group + layout->fields);
 
 	for (uint32_t i = 0; i < group->count; i++) {
 		const struct type_source *source = &sources[i];
@@ -484,9 +486,11 @@ fill_group(const struct vm_engine *engine, struct rec_group *group,
 
 		type->field_count = source->field_count;
 		type->fields = fields;
+		type->is_defaultable = true;
 		for (uint32_t j = 0; j < source->field_count; j++, fields++) {
 			fields->storage = resolve_valtype(group, source->fields[j].storage);
 			fields->is_mutable = source->fields[j].is_mutable;
+			type->is_defaultable &= valtype_is_defaultable(fields->storage);
 		}
 	}
 }
@@ -571,9 +575,11 @@ check_group(const struct vm_engine *engine, const struct rec_group *group, uint3
 {
 	for (uint32_t i = 0; i < group->count; i++) {
 		const struct vm_type *type = &group->types[i];
-		const struct vm_type *super = type->depth > 0 ? type->display[type->depth - 1] : NULL;
 
-		if (super == NULL || structure_fits(engine, type, super))
+		if (type->depth == 0)
+			continue;
+		const struct vm_type *super = type->display[type->depth - 1];
+		if (structure_fits(engine, type, super))
 			continue;
 		*out_bad = i;
 		return vm_error_set(err, VM_E_INVALID, VM_NO_OFFSET, "%s",

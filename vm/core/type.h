@@ -33,6 +33,7 @@ struct vm_type {
 	struct vm_functype func;          /* COMP_FUNC */
 	uint32_t param_slots;             /* 8-byte slots of all parameters */
 	uint32_t result_slots;
+	bool is_defaultable;              /* all fields have default values */
 	uint32_t field_count;             /* COMP_STRUCT; 1 for COMP_ARRAY */
 	const struct field_type *fields;
 	struct rec_group *group;
@@ -43,8 +44,10 @@ struct type_source {
 	enum comp_kind kind;
 	bool is_final;
 	bool has_super;
-	/* Concrete heap types, and super, are VM_HEAP_CONCRETE + number for types of earlier groups,
-	 * and TYPE_IN_GROUP + index for types of the same group. */
+	/*
+	 * Concrete heap types, and super, are VM_HEAP_CONCRETE + number for types of earlier
+	 * groups, and TYPE_IN_GROUP + index for types of the same group.
+	 */
 	uint32_t super;
 	struct vm_functype func;
 	const struct field_type *fields;

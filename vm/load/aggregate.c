@@ -98,7 +98,7 @@ walk_rule_struct_new(struct walker *w)
 
 	if (st != VM_OK)
 		return st;
-	for (uint32_t i = type->field_count; i > 0 && st == VM_OK; i--)
+	for (uint32_t i = type->field_count; i > 0 && st == VM_OK && !walk_is_bottomless(w); i--)
 		st = walk_pop(w, unpacked(&type->fields[i - 1]));
 	return st == VM_OK ? finish(w, NULL, 0, ref_to(type)) : st;
 }
@@ -111,7 +111,7 @@ walk_rule_struct_new_default(struct walker *w)
 
 	if (st != VM_OK)
 		return st;
-	for (uint32_t i = 0; i < type->field_count && st == VM_OK; i++)
+	for (uint32_t i = 0; !type->is_defaultable && i < type->field_count && st == VM_OK; i++)
 		st = check_defaultable(w, &type->fields[i]);
 	return st == VM_OK ? finish(w, NULL, 0, ref_to(type)) : st;
 }
@@ -197,10 +197,7 @@ walk_rule_array_new_fixed(struct walker *w)
 
 	if (st != VM_OK)
 		return st;
-	/* In polymorphic code any number of operands can be had, so this needs a bound. */
-	if (count > w->in.engine->limits.frame_slots_max)
-		return walk_fail(w, VM_E_LIMIT, "an array of %u operands", (unsigned)count);
-	for (uint32_t i = 0; i < count && st == VM_OK; i++)
+	for (uint32_t i = 0; i < count && st == VM_OK && !walk_is_bottomless(w); i++)
 		st = walk_pop(w, unpacked(type->fields));
 	return st == VM_OK ? finish(w, NULL, 0, ref_to(type)) : st;
 }
@@ -316,7 +313,8 @@ walk_rule_array_copy(struct walker *w)
 		                 "type mismatch: array types do not match: elements of type %u "
 		                 "cannot be copied to type %u", (unsigned)w->insn.imm.index.index2,
 		                 (unsigned)w->insn.imm.index.index);
-	const vm_valtype operands[] = { ref_null_to(to), VM_I32, ref_null_to(from), VM_I32, VM_I32 };
+	const vm_valtype operands[] = { ref_null_to(to), VM_I32, ref_null_to(from), VM_I32,
+		                        VM_I32 };
 	return finish(w, operands, 5, 0);
 }
 

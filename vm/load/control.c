@@ -53,7 +53,8 @@ walk_rule_else(struct walker *w)
 	struct walk_frame *frame = walk_top(w);
 
 	if (frame->label.op != VM_OP_IF || frame->label.has_else)
-		return walk_fail(w, VM_E_MALFORMED, "END opcode expected, got an else without an if");
+		return walk_fail(w, VM_E_MALFORMED,
+		                 "END opcode expected, got an else without an if");
 	enum vm_status st = walk_close_frame(w);
 	if (st != VM_OK)
 		return st;
@@ -82,13 +83,7 @@ check_missing_else(struct walker *w, const struct walk_label *label)
 		                 "type mismatch: an if without else that takes %u operands "
 		                 "cannot have %u results", (unsigned)label->param_count,
 		                 (unsigned)label->result_count);
-	for (uint32_t i = 0; i < label->param_count; i++) {
-		enum vm_status st = walk_check_subtype(w, label->params[i], label->results[i]);
-
-		if (st != VM_OK)
-			return st;
-	}
-	return VM_OK;
+	return walk_check_subtypes(w, label->params, label->results, label->param_count);
 }
 
 /* The end of a block that is not the function. */
@@ -435,15 +430,14 @@ end_return_call(struct walker *w)
 {
 	const struct vm_functype *callee = &w->insn.callee->func;
 	const struct vm_functype *self = &w->func.type->func;
-	enum vm_status st = VM_OK;
 
 	if (callee->result_count != self->result_count)
 		return walk_fail(w, VM_E_INVALID,
 		                 "type mismatch: %s has %u results, but the function %u",
 		                 opcode_table[w->insn.op].text, (unsigned)callee->result_count,
 		                 (unsigned)self->result_count);
-	for (uint32_t i = 0; i < self->result_count && st == VM_OK; i++)
-		st = walk_check_subtype(w, callee->results[i], self->results[i]);
+	enum vm_status st = walk_check_subtypes(w, callee->results, self->results,
+	                                        self->result_count);
 	if (st == VM_OK)
 		st = walk_pop_many(w, callee->params, callee->param_count);
 	return st == VM_OK ? end_unconditional(w) : st;
@@ -553,10 +547,10 @@ check_catch(struct walker *w, const struct walk_catch *clause)
 	const vm_valtype *types = walk_label_types(&target->label, &count);
 	if (count != tag_count + has_ref)
 		return walk_fail(w, VM_E_INVALID,
-		                 "type mismatch: the catch clause has %u operands, its label takes %u",
-		                 (unsigned)(tag_count + has_ref), (unsigned)count);
-	for (uint32_t i = 0; i < tag_count && st == VM_OK; i++)
-		st = walk_check_subtype(w, tag->params[i], types[i]);
+		                 "type mismatch: the catch clause has %u operands, its label "
+		                 "takes %u", (unsigned)(tag_count + has_ref), (unsigned)count);
+	if (has_tag)
+		st = walk_check_subtypes(w, tag->params, types, tag_count);
 	if (st == VM_OK && has_ref)
 		st = walk_check_subtype(w, VM_REF(VM_HEAP_EXN), types[tag_count]);
 	mark_target(w, target);

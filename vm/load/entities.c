@@ -84,7 +84,8 @@ check_limits(struct decoder *d, const struct limits *limits, uint64_t most, cons
 	if (has_max && limits->min > limits->max)
 		return decode_fail(d, VM_E_INVALID, offset,
 		                   "size minimum must not be greater than maximum: %llu > %llu",
-		                   (unsigned long long)limits->min, (unsigned long long)limits->max);
+		                   (unsigned long long)limits->min,
+		                   (unsigned long long)limits->max);
 	return VM_OK;
 }
 
@@ -244,8 +245,8 @@ read_table(struct decoder *d, struct module_table *out)
 		return decode_const(d, out->type.element, &out->init);
 	if (!valtype_is_defaultable(out->type.element))
 		return decode_fail(d, VM_E_INVALID, offset,
-		                   "type mismatch: a table of %s, which has no default value, needs "
-		                   "an initializer",
+		                   "type mismatch: a table of %s, which has no default value, "
+		                   "needs an initializer",
 		                   type_text(d->module, out->type.element, text, sizeof text));
 	return VM_OK;
 }
@@ -403,7 +404,8 @@ index_exports(struct decoder *d, uint64_t offset)
 		const struct vm_str name = module->exports[indices[i]].name;
 
 		if (str_compare(module->exports[indices[i - 1]].name, name) == 0)
-			return decode_fail(d, VM_E_INVALID, offset, "duplicate export name \"%.*s\"",
+			return decode_fail(d, VM_E_INVALID, offset,
+			                   "duplicate export name \"%.*s\"",
 			                   (int)(name.len < 100 ? name.len : 100), name.data);
 	}
 	return VM_OK;
@@ -437,14 +439,16 @@ read_export(struct decoder *d, struct module_export *out)
 
 	if (st == VM_OK && out->name.len > d->engine->limits.name_bytes_max)
 		return decode_fail(d, VM_E_LIMIT, offset,
-		                   "an export's name of %zu bytes, the limit is %llu", out->name.len,
+		                   "an export's name of %zu bytes, the limit is %llu",
+		                   out->name.len,
 		                   (unsigned long long)d->engine->limits.name_bytes_max);
 	if (st == VM_OK)
 		st = input_u8(&d->in, "an export kind", &kind);
 	if (st != VM_OK)
 		return st;
 	if (kind > VM_EXTERN_TAG)
-		return decode_fail(d, VM_E_MALFORMED, offset, "malformed export kind: 0x%02x", kind);
+		return decode_fail(d, VM_E_MALFORMED, offset, "malformed export kind: 0x%02x",
+		                   kind);
 	out->kind = (enum vm_extern_kind)kind;
 	offset = reader_offset(&d->in.r);
 	st = input_u32(&d->in, "an index", &out->index);

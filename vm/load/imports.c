@@ -156,7 +156,8 @@ read_import(struct decoder *d, struct module_import *out)
 	case VM_EXTERN_TAG:
 		return import_tag(d, &out->index);
 	default:
-		return decode_fail(d, VM_E_MALFORMED, offset, "malformed import kind: 0x%02x", kind);
+		return decode_fail(d, VM_E_MALFORMED, offset, "malformed import kind: 0x%02x",
+		                   kind);
 	}
 }
 
@@ -180,7 +181,8 @@ check_limits(struct decoder *d, uint64_t offset)
 
 	for (size_t i = 0; i < sizeof spaces / sizeof spaces[0]; i++) {
 		if (spaces[i].count > spaces[i].limit)
-			return decode_fail(d, VM_E_LIMIT, offset, "%u %s imported, the limit is %llu",
+			return decode_fail(d, VM_E_LIMIT, offset,
+			                   "%u %s imported, the limit is %llu",
 			                   (unsigned)spaces[i].count, spaces[i].what,
 			                   (unsigned long long)spaces[i].limit);
 	}

@@ -150,7 +150,7 @@ check_code_present(struct decoder *d, bool has_code)
 	if (has_code || count == 0)
 		return VM_OK;
 	return decode_fail(d, VM_E_MALFORMED, reader_offset(&d->in.r),
-	                   "function and code section have inconsistent lengths: %u, no code section",
+	                   "function and code section have inconsistent lengths: %u, no code",
 	                   (unsigned)count);
 }
 
@@ -162,7 +162,7 @@ check_data_present(struct decoder *d, bool has_data)
 	if (has_data || module->data_count == 0)
 		return VM_OK;
 	return decode_fail(d, VM_E_MALFORMED, reader_offset(&d->in.r),
-	                   "data count and data section have inconsistent lengths: %u, no data section",
+	                   "data count and data section have inconsistent lengths: %u, no data",
 	                   (unsigned)module->data_count);
 }
 
@@ -191,10 +191,11 @@ read_sections(struct decoder *d)
 		const unsigned position = find_section(id);
 		d->in.r.end = d->in.r.next + size;
 		if (id != 0 && position == SECTIONS_COUNT)
-			return decode_fail(d, VM_E_MALFORMED, offset, "malformed section id: %u", id);
+			return decode_fail(d, VM_E_MALFORMED, offset, "malformed section id: %u",
+			                   id);
 		if (id != 0 && position < next)
 			return decode_fail(d, VM_E_MALFORMED, offset,
-			                   "unexpected content: the %s section is in the wrong place",
+			                   "unexpected content: a %s section in the wrong place",
 			                   sections[position].name);
 		st = id == 0 ? read_custom(d) : read_known(d, &sections[position]);
 		if (st != VM_OK)

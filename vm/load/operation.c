@@ -78,11 +78,11 @@ walk_rule_local_get(struct walker *w)
 {
 	const uint32_t index = w->insn.imm.index.index;
 
-	if (w->has_unset && !w->is_set[index])
+	w->insn.type = walk_local_type(w, index);
+	if (w->has_unset && !w->is_set[index] && !valtype_is_defaultable(w->insn.type))
 		return walk_fail(w, VM_E_INVALID,
 		                 "uninitialized local %u: its type has no default value",
 		                 (unsigned)index);
-	w->insn.type = w->locals[index];
 	return push_and_report(w, w->insn.type);
 }
 
@@ -91,9 +91,9 @@ walk_rule_local_set(struct walker *w)
 {
 	const uint32_t index = w->insn.imm.index.index;
 
-	w->insn.type = w->locals[index];
-	walk_set_local(w, index);
-	return pop_and_report(w, &w->insn.type, 1);
+	w->insn.type = walk_local_type(w, index);
+	enum vm_status st = walk_set_local(w, index);
+	return st == VM_OK ? pop_and_report(w, &w->insn.type, 1) : st;
 }
 
 enum vm_status
@@ -101,9 +101,10 @@ walk_rule_local_tee(struct walker *w)
 {
 	const uint32_t index = w->insn.imm.index.index;
 
-	w->insn.type = w->locals[index];
-	walk_set_local(w, index);
-	enum vm_status st = walk_pop(w, w->insn.type);
+	w->insn.type = walk_local_type(w, index);
+	enum vm_status st = walk_set_local(w, index);
+	if (st == VM_OK)
+		st = walk_pop(w, w->insn.type);
 	return st == VM_OK ? push_and_report(w, w->insn.type) : st;
 }
 
@@ -243,8 +244,8 @@ walk_rule_ref_func(struct walker *w)
 		w->declares[index].is_declared = true;
 	if (!w->is_const && !func->is_declared)
 		return walk_fail(w, VM_E_INVALID,
-		                 "undeclared function reference: function %u is neither exported nor "
-		                 "in an element segment or a global", (unsigned)index);
+		                 "undeclared function reference: function %u is neither exported "
+		                 "nor in an element segment or a global", (unsigned)index);
 	w->insn.type = VM_REF(VM_HEAP_CONCRETE + func->type->number);
 	return push_and_report(w, w->insn.type);
 }

@@ -24,8 +24,9 @@ read_item_funcs(struct decoder *d, uint32_t count, struct module_elem *out)
 
 		st = input_u32(&d->in, "a function", &funcs[i]);
 		if (st == VM_OK && funcs[i] >= d->module->func_count)
-			st = decode_fail(d, VM_E_INVALID, offset, "unknown function %u, there are %u",
-			                 (unsigned)funcs[i], (unsigned)d->module->func_count);
+			st = decode_fail(d, VM_E_INVALID, offset,
+			                 "unknown function %u, there are %u", (unsigned)funcs[i],
+			                 (unsigned)d->module->func_count);
 		if (st == VM_OK)
 			d->module->funcs[funcs[i]].is_declared = true;
 	}

@@ -41,7 +41,7 @@ fail_empty(struct walker *w, vm_valtype expected)
 
 	if (expected == VM_VALTYPE_BOTTOM)
 		return walk_fail(w, VM_E_INVALID,
-		                 "type mismatch: %s expected an operand, but the block has none left",
+		                 "type mismatch: %s expected an operand, but none is left",
 		                 opcode_table[w->insn.op].text);
 	return walk_fail(w, VM_E_INVALID,
 	                 "type mismatch: %s expected %s, but the block has no operand left",
@@ -52,9 +52,32 @@ fail_empty(struct walker *w, vm_valtype expected)
 enum vm_status
 walk_check_subtype(struct walker *w, vm_valtype sub, vm_valtype super)
 {
-	if (valtype_is_subtype(w->in.engine, sub, super))
+	if (sub == w->known_sub && super == w->known_super)
 		return VM_OK;
-	return walk_fail_type(w, super, sub);
+	if (!valtype_is_subtype(w->in.engine, sub, super))
+		return walk_fail_type(w, super, sub);
+	w->known_sub = sub;
+	w->known_super = super;
+	return VM_OK;
+}
+
+static bool
+same_types(const vm_valtype *a, const vm_valtype *b, uint32_t count)
+{
+	return count == 0 || memcmp(a, b, count * sizeof *a) == 0;
+}
+
+enum vm_status
+walk_check_subtypes(struct walker *w, const vm_valtype *subs, const vm_valtype *supers,
+                    uint32_t count)
+{
+	enum vm_status st = VM_OK;
+
+	if (same_types(subs, supers, count))
+		return VM_OK;
+	for (uint32_t i = 0; i < count && st == VM_OK; i++)
+		st = walk_check_subtype(w, subs[i], supers[i]);
+	return st;
 }
 
 /* A push beyond the highest point so far: the only place where the stack grows. */
@@ -119,7 +142,13 @@ walk_pop_many(struct walker *w, const vm_valtype *types, uint32_t count)
 {
 	enum vm_status st = VM_OK;
 
-	while (count > 0 && st == VM_OK)
+	/* Signatures can be long, and most often their types are there as they are. */
+	if (w->height - walk_top(w)->label.height >= count &&
+	    same_types(w->operands + w->height - count, types, count)) {
+		w->height -= count;
+		return VM_OK;
+	}
+	while (count > 0 && st == VM_OK && !walk_is_bottomless(w))
 		st = walk_pop(w, types[--count]);
 	return st;
 }
@@ -129,6 +158,11 @@ walk_push_many(struct walker *w, const vm_valtype *types, uint32_t count)
 {
 	enum vm_status st = VM_OK;
 
+	if (count > 0 && count <= w->height_peak - w->height) {
+		memcpy(w->operands + w->height, types, count * sizeof *types);
+		w->height += count;
+		return VM_OK;
+	}
 	for (uint32_t i = 0; i < count && st == VM_OK; i++)
 		st = walk_push(w, types[i]);
 	return st;
@@ -140,6 +174,9 @@ walk_peek_many(struct walker *w, const vm_valtype *types, uint32_t count)
 	const struct walk_frame *frame = walk_top(w);
 	uint32_t height = w->height;
 
+	if (height - frame->label.height >= count &&
+	    same_types(w->operands + height - count, types, count))
+		return VM_OK;
 	while (count > 0) {
 		const vm_valtype expected = types[--count];
 
@@ -250,13 +287,18 @@ walker_label_count(const struct walker *w)
 
 /* --- locals without a default value (3.4.14) ------------------------------------------------- */
 
-void
+enum vm_status
 walk_set_local(struct walker *w, uint32_t index)
 {
 	if (!w->has_unset || w->is_set[index])
-		return;
+		return VM_OK;
+	enum vm_status st = walk_reserve(w, (void **)&w->set_log, &w->log_capacity,
+	                                 (uint64_t)w->set_count + 1, sizeof *w->set_log);
+	if (st != VM_OK)
+		return st;
 	w->is_set[index] = 1;
 	w->set_log[w->set_count++] = index;
+	return VM_OK;
 }
 
 void

@@ -131,8 +131,8 @@ read_super(struct decoder *d, const struct type_scope *scope, uint32_t self,
 	const uint64_t offset = reader_offset(&d->in.r);
 	if (count > 1)
 		return decode_fail(d, VM_E_INVALID, offset,
-		                   "sub type %u has %u super types, one is possible", (unsigned)self,
-		                   (unsigned)count);
+		                   "sub type %u has %u super types, one is possible",
+		                   (unsigned)self, (unsigned)count);
 	if (count == 0)
 		return VM_OK;
 	struct reader ahead = d->in.r;

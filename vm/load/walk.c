@@ -127,7 +127,8 @@ check_const(struct walker *w)
 	if (w->insn_count++ == 0)
 		w->first_insn = w->insn;
 	if ((row->flags & OPF_CONST) == 0)
-		return walk_fail(w, VM_E_INVALID, "constant expression required, got %s", row->text);
+		return walk_fail(w, VM_E_INVALID, "constant expression required, got %s",
+		                 row->text);
 	if (row->imm == IMM_NONE && row->feature == VM_FEATURE_MVP && w->insn.op != VM_OP_END)
 		return input_use(&w->in, VM_FEATURE_EXTENDED_CONST, w->insn.offset, row->text);
 	if (w->insn.op != VM_OP_GLOBAL_GET)
@@ -194,25 +195,37 @@ walk_instructions(struct walker *w)
 
 /* --- locals ---------------------------------------------------------------------------------- */
 
-/* Room for count locals in all arrays that go by locals. */
-static enum vm_status
-reserve_locals(struct walker *w, uint64_t count)
+/* Locals whose types are in the array even when no back-end wants to see all. */
+enum { LOCALS_DENSE = 256 };
+
+vm_valtype
+walk_run_type(const struct walker *w, uint32_t index)
 {
-	uint32_t capacity = w->local_capacity;
-	enum vm_status st = walk_reserve(w, (void **)&w->locals, &capacity, count,
+	uint32_t low = 0, high = w->run_count - 1;
+
+	while (low < high) {
+		const uint32_t middle = low + (high - low) / 2;
+
+		if (index < w->runs[middle].end)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return w->runs[low].type;
+}
+
+/* Put the types of locals from local_dense on, up to end, into the array. */
+static enum vm_status
+fill_dense(struct walker *w, vm_valtype type, uint32_t end)
+{
+	enum vm_status st = walk_reserve(w, (void **)&w->locals, &w->local_capacity, end,
 	                                 sizeof *w->locals);
 
-	if (st != VM_OK || capacity == w->local_capacity)
-		return st;
-	uint32_t same = w->local_capacity;
-	st = walk_reserve(w, (void **)&w->is_set, &same, capacity, sizeof *w->is_set);
 	if (st != VM_OK)
 		return st;
-	same = w->local_capacity;
-	st = walk_reserve(w, (void **)&w->set_log, &same, capacity, sizeof *w->set_log);
-	if (st == VM_OK)
-		w->local_capacity = capacity;
-	return st;
+	while (w->local_dense < end)
+		w->locals[w->local_dense++] = type;
+	return VM_OK;
 }
 
 static enum vm_status
@@ -225,14 +238,16 @@ add_locals(struct walker *w, vm_valtype type, uint32_t count)
 		                  "too many locals: %llu, the limit is %llu",
 		                  (unsigned long long)total,
 		                  (unsigned long long)w->in.engine->limits.locals_max);
-	enum vm_status st = reserve_locals(w, total);
+	enum vm_status st = walk_reserve(w, (void **)&w->runs, &w->run_capacity,
+	                                 (uint64_t)w->run_count + 1, sizeof *w->runs);
 	if (st != VM_OK)
 		return st;
-	for (uint64_t i = w->func.local_count; i < total; i++)
-		w->locals[i] = type;
+	w->runs[w->run_count++] = (struct local_run){ (uint32_t)total, type };
+	w->local_slots += (uint64_t)count * vm_valtype_slots(type);
 	w->func.local_count = (uint32_t)total;
-	w->func.locals = w->locals;
-	return VM_OK;
+	if (w->backend == NULL && total > LOCALS_DENSE)
+		return w->local_dense < LOCALS_DENSE ? fill_dense(w, type, LOCALS_DENSE) : VM_OK;
+	return fill_dense(w, type, (uint32_t)total);
 }
 
 static enum vm_status
@@ -256,15 +271,19 @@ read_local_group(struct walker *w, uint64_t *total)
 	return add_locals(w, type, count);
 }
 
-/* Parameters are set; other locals are unless their type has no default value. */
-static void
+/* Parameters are set; of the others those count that have no default value. */
+static enum vm_status
 mark_set_locals(struct walker *w)
 {
 	if (!w->has_unset)
-		return;
-	for (uint32_t i = 0; i < w->func.local_count; i++)
-		w->is_set[i] = i < w->func.type->func.param_count ||
-		               valtype_is_defaultable(w->locals[i]);
+		return VM_OK;
+	enum vm_status st = walk_reserve(w, (void **)&w->is_set, &w->set_capacity,
+	                                 w->func.local_count, sizeof *w->is_set);
+	if (st != VM_OK)
+		return st;
+	memset(w->is_set, 0, w->func.local_count);
+	memset(w->is_set, 1, w->func.type->func.param_count);
+	return VM_OK;
 }
 
 static enum vm_status
@@ -273,34 +292,24 @@ read_locals(struct walker *w)
 	const struct vm_functype *type = &w->func.type->func;
 	uint64_t total = type->param_count;
 	uint32_t groups;
-	enum vm_status st;
+	enum vm_status st = VM_OK;
 
 	w->func.local_count = 0;
+	w->local_dense = 0;
+	w->local_slots = 0;
+	w->run_count = 0;
 	w->has_unset = false;
 	w->set_count = 0;
-	st = reserve_locals(w, type->param_count);
+	for (uint32_t i = 0; i < type->param_count && st == VM_OK; i++)
+		st = add_locals(w, type->params[i], 1);
+	if (st == VM_OK)
+		st = input_count(&w->in, "groups of locals", UINT32_MAX, &groups);
 	if (st != VM_OK)
 		return st;
-	if (type->param_count > 0)
-		memcpy(w->locals, type->params, type->param_count * sizeof *w->locals);
-	w->func.local_count = type->param_count;
-	w->func.locals = w->locals;
-	st = input_count(&w->in, "groups of locals", UINT32_MAX, &groups);
 	for (uint32_t i = 0; i < groups && st == VM_OK; i++)
 		st = read_local_group(w, &total);
-	if (st == VM_OK)
-		mark_set_locals(w);
-	return st;
-}
-
-static uint64_t
-local_slots(const struct walker *w)
-{
-	uint64_t slots = 0;
-
-	for (uint32_t i = 0; i < w->func.local_count; i++)
-		slots += vm_valtype_slots(w->locals[i]);
-	return slots;
+	w->func.locals = w->locals;
+	return st == VM_OK ? mark_set_locals(w) : st;
 }
 
 static enum vm_status
@@ -315,11 +324,10 @@ static enum vm_status
 limit_height(struct walker *w)
 {
 	const uint64_t slots_max = w->in.engine->limits.frame_slots_max;
-	const uint64_t slots = local_slots(w);
 
-	if (slots > slots_max)
+	if (w->local_slots > slots_max)
 		return fail_slots(w);
-	w->height_max = slots_max - slots;
+	w->height_max = slots_max - w->local_slots;
 	return VM_OK;
 }
 
@@ -420,6 +428,7 @@ walker_free(struct walker *w)
 	engine_free(engine, w->operands);
 	engine_free(engine, w->frames);
 	engine_free(engine, w->locals);
+	engine_free(engine, w->runs);
 	engine_free(engine, w->is_set);
 	engine_free(engine, w->set_log);
 	engine_free(engine, w->depths);

@@ -63,7 +63,7 @@ struct walk_catches {
 };
 
 union walk_imm {
-	struct { uint32_t index, index2; } index; /* every kind that is one or two indices or counts */
+	struct { uint32_t index, index2; } index; /* kinds that are one or two indices or counts */
 	struct walk_memarg memarg;
 	struct walk_labels labels;
 	struct walk_catches catches;
@@ -118,7 +118,8 @@ struct vm_backend;
 struct vm_backend_ops {
 	enum vm_status (*begin)(struct vm_backend *b, const struct walk_func *func,
 	                        struct vm_error *err);
-	enum vm_status (*op)(struct vm_backend *b, const struct walk_insn *insn, struct vm_error *err);
+	enum vm_status (*op)(struct vm_backend *b, const struct walk_insn *insn,
+	                     struct vm_error *err);
 	/* label is the new innermost one; the if's condition has been popped. */
 	enum vm_status (*enter)(struct vm_backend *b, const struct walk_insn *insn,
 	                        const struct walk_label *label, struct vm_error *err);

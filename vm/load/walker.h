@@ -29,6 +29,12 @@ struct walk_frame {
 	uint32_t branch_round; /* the br_table that has checked this label already */
 };
 
+/* Locals of one type, up to the one before end. */
+struct local_run {
+	uint32_t end;
+	vm_valtype type;
+};
+
 struct walker {
 	struct input in;
 	const struct vm_module *module;
@@ -51,13 +57,24 @@ struct walker {
 	uint32_t frame_count, frame_capacity;
 	uint32_t branch_round;
 
+	/*
+	 * Types of locals: those of the first ones (of all, for a back-end) in an array, of the
+	 * rest in runs, because a few bytes can declare very many.
+	 */
 	vm_valtype *locals;
-	uint32_t local_capacity;
+	uint32_t local_dense, local_capacity;
+	uint64_t local_slots;
+	struct local_run *runs;
+	uint32_t run_count, run_capacity;
 	/* Locals without a default value: which have been set, and in which order. */
 	bool has_unset;
-	uint8_t *is_set; /* local_capacity */
+	uint8_t *is_set;
+	uint32_t set_capacity;
 	uint32_t *set_log;
-	uint32_t set_count;
+	uint32_t set_count, log_capacity;
+
+	/* The last two types that were found to be in order, as the next two tend to be the same. */
+	vm_valtype known_sub, known_super;
 
 	/* Immediates of the current instruction that have no fixed size. */
 	struct vm_functype block_type;
@@ -116,6 +133,15 @@ walk_pop(struct walker *w, vm_valtype expected)
 	return walk_pop_slow(w, expected);
 }
 
+/* Is there nothing but what polymorphic code makes up? Then popping more changes nothing. */
+static inline bool
+walk_is_bottomless(const struct walker *w)
+{
+	const struct walk_frame *frame = &w->frames[w->frame_count - 1];
+
+	return frame->is_polymorphic && w->height == frame->label.height;
+}
+
 /* Pop whatever there is; VM_VALTYPE_BOTTOM in polymorphic code. */
 VM_MUST_CHECK enum vm_status walk_pop_any(struct walker *w, vm_valtype *out);
 /* Pop a reference; its type goes to *out and, in live code, to w->insn.type. */
@@ -136,7 +162,14 @@ VM_MUST_CHECK enum vm_status walk_close_frame(struct walker *w);
 void walk_set_dead(struct walker *w);
 /* Forget which locals were set inside the innermost block. */
 void walk_unset_locals(struct walker *w);
-void walk_set_local(struct walker *w, uint32_t index);
+VM_MUST_CHECK enum vm_status walk_set_local(struct walker *w, uint32_t index);
+vm_valtype walk_run_type(const struct walker *w, uint32_t index);
+
+static inline vm_valtype
+walk_local_type(const struct walker *w, uint32_t index)
+{
+	return index < w->local_dense ? w->locals[index] : walk_run_type(w, index);
+}
 
 /* Types that a branch to the label takes. */
 static inline const vm_valtype *
@@ -153,6 +186,8 @@ VM_MUST_CHECK enum vm_status walk_find_label(struct walker *w, uint32_t depth,
 enum vm_status walk_fail_type(struct walker *w, vm_valtype expected, vm_valtype got);
 VM_MUST_CHECK enum vm_status walk_check_subtype(struct walker *w, vm_valtype sub,
                                                 vm_valtype super);
+VM_MUST_CHECK enum vm_status walk_check_subtypes(struct walker *w, const vm_valtype *subs,
+                                                 const vm_valtype *supers, uint32_t count);
 
 /* --- reports to the back-end (walk.c) -------------------------------------------------------- */
 

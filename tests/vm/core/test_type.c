@@ -189,7 +189,8 @@ static const struct refusal {
 	const char *name;
 	struct type_source super, sub;
 } refusals[] = {
-	{ "a final super type", { .kind = COMP_STRUCT, .is_final = true }, { .kind = COMP_STRUCT } },
+	{ "a final super type", { .kind = COMP_STRUCT, .is_final = true },
+	  { .kind = COMP_STRUCT } },
 	{ "another kind", { .kind = COMP_STRUCT }, { .kind = COMP_FUNC } },
 	{ "fewer fields",
 	  { .kind = COMP_STRUCT, .fields = &(const struct field_type){ VM_I32, false },
