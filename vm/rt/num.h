@@ -165,8 +165,8 @@ NUM_UNARY(I64_EXTEND32_S, uint64_t, uint64_t, (int64_t)(int32_t)a)
 
 /*
  * Rounding without library calls: adding and taking away 2^23 (2^52) leaves an integer for
- * magnitudes below it, rounded to nearest even; larger ones, infinities and NaN are integers or
- * quiet already (a NaN is made quiet by the addition of zero). copysign keeps -0.
+ * magnitudes below it, rounded to nearest even; larger ones and infinities are integers already,
+ * and a NaN is made quiet by an addition (not of zero: compilers drop that). copysign keeps -0.
  */
 #define NUM_ROUNDING(F, T, ABS, COPYSIGN, BIG)                                                     \
 	static inline T num_##F##_NEAREST(T a, enum vm_trap *trap)                                 \
@@ -175,7 +175,7 @@ NUM_UNARY(I64_EXTEND32_S, uint64_t, uint64_t, (int64_t)(int32_t)a)
                                                                                                    \
 		(void)trap;                                                                        \
 		if (!(magnitude < BIG))                                                            \
-			return a + 0;                                                              \
+			return a != a ? a + a : a;                                                 \
 		return COPYSIGN((T)((T)(magnitude + BIG) - BIG), a);                               \
 	}                                                                                          \
 	static inline T num_##F##_FLOOR(T a, enum vm_trap *trap)                                   \
