@@ -20,7 +20,7 @@ trap 'rm -rf "$work"' EXIT
 # In groups, so that one crash does not hide the others.
 failed=0
 passed=0
-ls "$work" | grep '\.wasm$' | split -l 100 - "$work/group."
+(cd "$work" && printf '%s\n' *.wasm) | split -l 100 - "$work/group."
 for group in "$work"/group.*; do
 	# shellcheck disable=SC2046 # the names have no blanks
 	(cd "$work" && "$NODE" "$here/oracle.mjs" script.json $(cat "$group")) || exit 1
