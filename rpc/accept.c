@@ -208,11 +208,12 @@ fail_offers(struct rpc_problem *problem, const char *const *offers, size_t count
 	size_t len = 0;
 
 	for (size_t i = 0; i < count && len < sizeof list; i++) {
-		int n = snprintf(list + len, sizeof list - len, "%s%s", i > 0 ? ", " : "", offers[i]);
+		int n =
+		    snprintf(list + len, sizeof list - len, "%s%s", i > 0 ? ", " : "", offers[i]);
 		len += n > 0 ? (size_t)n : 0;
 	}
-	return rpc_problem_in(problem, RPC_NOT_ACCEPTABLE, "Accept", "this operation answers with: %s",
-	                      list);
+	return rpc_problem_in(problem, RPC_NOT_ACCEPTABLE, "Accept",
+	                      "this operation answers with: %s", list);
 }
 
 enum rpc_code
@@ -225,8 +226,9 @@ rpc_accept_choose(const char *accept, const char *const *offers, size_t offer_co
 	for (size_t i = 0; i < offer_count; i++) {
 		unsigned weight = 1000;
 		if (accept != NULL && !weigh_offer(accept, offers[i], &weight))
-			return rpc_problem_in(problem, RPC_BAD_HEADER, "Accept",
-			                      "Accept: expected media ranges like application/json;q=0.5");
+			return rpc_problem_in(
+			    problem, RPC_BAD_HEADER, "Accept",
+			    "Accept: expected media ranges like application/json;q=0.5");
 		if (weight > best) {
 			best = weight;
 			index = i;
@@ -318,7 +320,8 @@ rpc_media_type_parse(const char *text, struct rpc_media_type *out, struct rpc_pr
 		if (*f.next == ';' || *f.next == '\0')
 			continue;
 		if (!take_type_param(&f, out, &used))
-			return fail_content_type(problem, "a parameter is malformed, repeated or too long");
+			return fail_content_type(problem,
+			                         "a parameter is malformed, repeated or too long");
 	}
 	if (!at_end(&f))
 		return fail_content_type(problem, "expected ';' between parameters");
@@ -383,9 +386,11 @@ rpc_prefer_parse(const char *text, struct rpc_prefer *out)
 		if (take_token(&f, &name)) {
 			if (str_is_caseless(name, "respond-async") && *f.next != '=') {
 				out->respond_async = true;
-			} else if (str_is_caseless(name, "wait") && !out->has_wait && take_char(&f, '=')) {
+			} else if (str_is_caseless(name, "wait") && !out->has_wait &&
+			           take_char(&f, '=')) {
 				skip_space(&f);
-				out->has_wait = take_token(&f, &value) && read_seconds(value, &out->wait_s);
+				out->has_wait =
+				    take_token(&f, &value) && read_seconds(value, &out->wait_s);
 			}
 		}
 		skip_element(&f);

@@ -5,8 +5,8 @@
 #include "rpc/utf8.h"
 
 static const char *const state_texts[] = {
-	[RPC_QUEUED] = "queued",       [RPC_RUNNING] = "running",   [RPC_RETURNED] = "returned",
-	[RPC_EXITED] = "exited",       [RPC_TRAPPED] = "trapped",   [RPC_LIMITED] = "limited",
+	[RPC_QUEUED] = "queued",       [RPC_RUNNING] = "running", [RPC_RETURNED] = "returned",
+	[RPC_EXITED] = "exited",       [RPC_TRAPPED] = "trapped", [RPC_LIMITED] = "limited",
 	[RPC_CANCELLED] = "cancelled", [RPC_LOST] = "lost",
 };
 
@@ -115,8 +115,10 @@ write_usage(struct rpc_writer *w, const struct rpc_usage *usage)
 		const char *key;
 		uint64_t value;
 	} members[] = {
-		{ "wall_us", usage->wall_us },       { "queue_us", usage->queue_us },
-		{ "fuel", usage->fuel },             { "peak_pages", usage->peak_pages },
+		{ "wall_us", usage->wall_us },
+		{ "queue_us", usage->queue_us },
+		{ "fuel", usage->fuel },
+		{ "peak_pages", usage->peak_pages },
 		{ "host_calls", usage->host_calls },
 	};
 

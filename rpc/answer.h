@@ -50,8 +50,8 @@ struct rpc_frame {
 struct rpc_trap {
 	const char *code; /* slug: "integer-divide-by-zero" */
 	const char *message;
-	uint32_t function; /* or RPC_NO_FUNCTION */
-	uint64_t offset;   /* or RPC_UNSET */
+	uint32_t function;              /* or RPC_NO_FUNCTION */
+	uint64_t offset;                /* or RPC_UNSET */
 	const struct rpc_frame *frames; /* innermost first */
 	size_t frame_count;
 	uint32_t frames_omitted;
@@ -70,7 +70,7 @@ struct rpc_usage {
 struct rpc_output {
 	const void *data; /* what was kept */
 	size_t len;
-	uint64_t total_bytes; /* what the guest wrote; more than len: "truncated":true,"size":total */
+	uint64_t total_bytes; /* what it wrote; more than len: "truncated":true,"size":total */
 };
 
 struct rpc_file {
@@ -105,11 +105,11 @@ void rpc_output_write(struct rpc_writer *w, const struct rpc_output *output);
 struct rpc_invocation {
 	const char *id;
 	enum rpc_state state;
-	bool is_run;          /* "kind":"run", else "invoke" */
+	bool is_run;           /* "kind":"run", else "invoke" */
 	const uint8_t *module; /* digest */
-	const char *function; /* invoke */
-	const char *owner;    /* who asked; NULL leaves it out */
-	int64_t created_us;   /* since 1970; 0 leaves a time out */
+	const char *function;  /* invoke */
+	const char *owner;     /* who asked; NULL leaves it out */
+	int64_t created_us;    /* since 1970; 0 leaves a time out */
 	int64_t started_us;
 	int64_t done_us;
 	const char *result; /* the answer's JSON once final, else NULL */

@@ -18,7 +18,7 @@ rpc_limits_parse(json_t *json, const struct rpc_at *at, struct rpc_limits *out,
 	rpc_limits_init(&limits);
 	if (json != NULL) {
 		rpc_object_open(&obj, json, at, problem);
-#define LIMIT(name, min, max, meaning) \
+#define LIMIT(name, min, max, meaning)                                                             \
 	rpc_object_uint(&obj, #name, RPC_OPTIONAL, min, max, &limits.name);
 #include "rpc/limits.def"
 #undef LIMIT
@@ -38,7 +38,8 @@ read_members(struct rpc_invoke *invoke, struct rpc_problem *problem)
 	struct rpc_object obj;
 
 	rpc_object_open(&obj, invoke->body, NULL, problem);
-	rpc_object_text(&obj, "function", RPC_REQUIRED, 0, RPC_FUNCTION_NAME_MAX, &invoke->function);
+	rpc_object_text(&obj, "function", RPC_REQUIRED, 0, RPC_FUNCTION_NAME_MAX,
+	                &invoke->function);
 	rpc_object_array(&obj, "args", RPC_OPTIONAL, SIZE_MAX, &invoke->args);
 	rpc_object_any(&obj, "limits", RPC_OPTIONAL, &limits);
 	rpc_object_choice(&obj, "lanes", RPC_OPTIONAL, rpc_lanes_texts, &lanes);

@@ -45,12 +45,10 @@ struct rpc_invoke {
  * Returns what rpc_json_parse() does, or RPC_BAD_REQUEST
  */
 RPC_MUST_CHECK enum rpc_code rpc_invoke_parse(const char *text, size_t len, size_t bytes_max,
-                                              struct rpc_invoke *out,
-                                              struct rpc_problem *problem);
+                                              struct rpc_invoke *out, struct rpc_problem *problem);
 void rpc_invoke_clear(struct rpc_invoke *invoke);
 
 /* The arguments, by the function's parameter types; values has room for count. */
 RPC_MUST_CHECK enum rpc_code rpc_invoke_args(const struct rpc_invoke *invoke,
                                              const enum rpc_type *types, size_t count,
-                                             struct rpc_value *values,
-                                             struct rpc_problem *problem);
+                                             struct rpc_value *values, struct rpc_problem *problem);

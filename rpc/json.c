@@ -266,8 +266,9 @@ fail_parse(struct rpc_problem *problem, const char *text, size_t len, const json
 	if (offset > len)
 		offset = len;
 	if (code == json_error_numeric_overflow)
-		return fail_at(problem, text, offset,
-		               "the number that ends here is too large for JSON; send it as a string");
+		return fail_at(
+		    problem, text, offset,
+		    "the number that ends here is too large for JSON; send it as a string");
 	return fail_at(problem, text, offset, "%s", error->text);
 }
 
@@ -282,7 +283,8 @@ rpc_json_parse(const char *text, size_t len, size_t bytes_max, json_t **out,
 		                       "the JSON has %zu bytes, the limit is %zu", len, bytes_max);
 	size_t valid = rpc_utf8_prefix(text, len);
 	if (valid < len)
-		return fail_at(problem, text, valid, "byte 0x%02x does not belong to any character in UTF-8",
+		return fail_at(problem, text, valid,
+		               "byte 0x%02x does not belong to any character in UTF-8",
 		               (unsigned)(unsigned char)text[valid]);
 	size_t deep = find_too_deep(text, len);
 	if (deep < len)
@@ -291,7 +293,8 @@ rpc_json_parse(const char *text, size_t len, size_t bytes_max, json_t **out,
 	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (allocation_failed) {
 		json_decref(json);
-		return rpc_problem_set(problem, RPC_OUT_OF_MEMORY, "no memory to parse %zu bytes", len);
+		return rpc_problem_set(problem, RPC_OUT_OF_MEMORY, "no memory to parse %zu bytes",
+		                       len);
 	}
 	if (json == NULL)
 		return fail_parse(problem, text, len, &error);
@@ -357,8 +360,8 @@ rpc_object_open(struct rpc_object *obj, json_t *json, const struct rpc_at *at,
 	obj->known_count = 0;
 	if (!json_is_object(json)) {
 		obj->json = NULL;
-		obj->code = rpc_problem_here(problem, RPC_BAD_REQUEST, at, "expected an object, found %s",
-		                             rpc_json_kind(json));
+		obj->code = rpc_problem_here(problem, RPC_BAD_REQUEST, at,
+		                             "expected an object, found %s", rpc_json_kind(json));
 	}
 }
 
@@ -497,7 +500,8 @@ rpc_object_text(struct rpc_object *obj, const char *name, enum rpc_presence pres
 		                rpc_json_kind(member));
 	else if (len < len_min || len > len_max)
 		rpc_object_fail(obj, RPC_BAD_REQUEST, name,
-		                "expected a string of %zu to %zu bytes, found %zu", len_min, len_max, len);
+		                "expected a string of %zu to %zu bytes, found %zu", len_min,
+		                len_max, len);
 	else
 		*out = (struct rpc_str){ json_string_value(member), len };
 }
@@ -553,10 +557,11 @@ rpc_object_choice(struct rpc_object *obj, const char *name, enum rpc_presence pr
 			*out = i;
 			return;
 		}
-		int n = snprintf(list + len, sizeof list - len, "%s%s", i > 0 ? ", " : "", words[i]);
+		int n =
+		    snprintf(list + len, sizeof list - len, "%s%s", i > 0 ? ", " : "", words[i]);
 		if (n > 0 && (size_t)n < sizeof list - len)
 			len += (size_t)n;
 	}
-	rpc_object_fail(obj, RPC_BAD_REQUEST, name, "expected one of %.*s; found %s", (int)len, list,
-	                text != NULL ? text : rpc_json_kind(member));
+	rpc_object_fail(obj, RPC_BAD_REQUEST, name, "expected one of %.*s; found %s", (int)len,
+	                list, text != NULL ? text : rpc_json_kind(member));
 }

@@ -6,14 +6,14 @@
 
 /* What differs between f32 and f64. */
 struct format {
-	unsigned precision;    /* bits of the significand, the implicit one included */
-	int exponent_min;      /* of the smallest normal number */
-	int exponent_max;      /* of the largest number */
-	int digits_unique;     /* no two decimals of so many digits read as the same normal number */
-	int digits_enough;     /* so many digits tell any two numbers apart */
+	unsigned precision; /* bits of the significand, the implicit one included */
+	int exponent_min;   /* of the smallest normal number */
+	int exponent_max;   /* of the largest number */
+	int digits_unique;  /* no two decimals of so many digits read as the same normal number */
+	int digits_enough;  /* so many digits tell any two numbers apart */
 	uint64_t sign;
-	uint64_t infinity;     /* bits of +inf; also the mask of the exponent */
-	uint64_t whole_max;    /* whole numbers below are printed in full */
+	uint64_t infinity;  /* bits of +inf; also the mask of the exponent */
+	uint64_t whole_max; /* whole numbers below are printed in full */
 };
 
 static const struct format f32_format = {

@@ -46,7 +46,7 @@ static const struct reply {
 	unsigned status;
 	const char *media, *schema, *meaning;
 } replies[] = {
-#define REPLY(id, status, media, schema, meaning) \
+#define REPLY(id, status, media, schema, meaning)                                                  \
 	{ RPC_ROUTE_##id, status, media, schema, meaning },
 #include "rpc/routes.def"
 };
@@ -81,7 +81,7 @@ static const struct example {
 	unsigned status;
 	const char *expect, *expect_text;
 } examples[] = {
-#define EXAMPLE(id, target, headers, body, body_base64, status, expect, expect_text) \
+#define EXAMPLE(id, target, headers, body, body_base64, status, expect, expect_text)               \
 	{ RPC_ROUTE_##id, target, headers, body, body_base64, status, expect, expect_text },
 #include "rpc/routes.def"
 };
@@ -170,9 +170,10 @@ write_components(struct rpc_writer *w)
 	begin_member(w, "token");
 	rpc_member_text(w, "type", "http");
 	rpc_member_text(w, "scheme", "bearer");
-	rpc_member_text(w, "description",
-	                "Tokens have scopes. On the unix socket the peer's credentials can take their "
-	                "place.");
+	rpc_member_text(
+	    w, "description",
+	    "Tokens have scopes. On the unix socket the peer's credentials can take their "
+	    "place.");
 	rpc_write_object_end(w);
 	rpc_write_object_end(w);
 	rpc_write_object_end(w);
@@ -206,9 +207,10 @@ write_path_parameter(struct rpc_writer *w, struct rpc_str name)
 	bool is_path = rpc_str_is(name, "path");
 
 	begin_parameter(w, name, "path", true,
-	                is_ref    ? "Which module; '/' may be sent as it is or as %2F"
-	                : is_path ? "Path below the invocation's root; '/' may be sent as it is or as %2F"
-	                          : NULL);
+	                is_ref ? "Which module; '/' may be sent as it is or as %2F"
+	                : is_path
+	                    ? "Path below the invocation's root; '/' may be sent as it is or as %2F"
+	                    : NULL);
 	rpc_write_key(w, "schema");
 	if (is_ref)
 		write_schema_ref(w, "Ref");
@@ -382,7 +384,8 @@ write_reply(struct rpc_writer *w, const struct rpc_route *route, size_t first)
 	if (replies[first].media[0] != '\0') {
 		begin_member(w, "content");
 		for (size_t i = first; i < COUNT(replies) && replies[i].route == route->id &&
-		                       replies[i].status == status; i++)
+		                       replies[i].status == status;
+		     i++)
 			write_media(w, replies[i].media, replies[i].schema);
 		rpc_write_object_end(w);
 	}
@@ -415,7 +418,8 @@ write_failure(struct rpc_writer *w, const bool marks[static RPC_CODE_COUNT], uns
 		const struct rpc_problem_kind *kind = rpc_problem_kind((enum rpc_code)code);
 		if (!marks[code] || kind->status != status)
 			continue;
-		int n = snprintf(text + len, sizeof text - len, "%s%s", len > 0 ? ", " : "", kind->slug);
+		int n = snprintf(text + len, sizeof text - len, "%s%s", len > 0 ? ", " : "",
+		                 kind->slug);
 		if (n > 0 && (size_t)n < sizeof text - len)
 			len += (size_t)n;
 	}
@@ -506,7 +510,10 @@ static void
 write_operation(struct rpc_writer *w, const struct rpc_route *route, const char *path)
 {
 	static const char *const keys[RPC_METHOD_COUNT] = {
-		[RPC_GET] = "get", [RPC_POST] = "post", [RPC_PUT] = "put", [RPC_DELETE] = "delete",
+		[RPC_GET] = "get",
+		[RPC_POST] = "post",
+		[RPC_PUT] = "put",
+		[RPC_DELETE] = "delete",
 	};
 
 	begin_member(w, keys[route->method]);

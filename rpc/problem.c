@@ -5,7 +5,7 @@
 #include "rpc/utf8.h"
 
 static const struct rpc_problem_kind kinds[RPC_CODE_COUNT] = {
-#define PROBLEM(symbol, slug, status, retryable, title, explanation) \
+#define PROBLEM(symbol, slug, status, retryable, title, explanation)                               \
 	[RPC_##symbol] = { #symbol, slug, status, retryable, title, explanation },
 #include "rpc/problems.def"
 #undef PROBLEM
@@ -233,7 +233,8 @@ rpc_problem_kind_write_text(struct rpc_writer *w, enum rpc_code code)
 
 	put_line(w, kind->title, "\n\n");
 	snprintf(line, sizeof line, "%s: status %u, %s", kind->slug, kind->status,
-	         kind->retryable ? "worth trying again" : "will fail again unless something changes");
+	         kind->retryable ? "worth trying again"
+	                         : "will fail again unless something changes");
 	put_line(w, line, "\n\n");
 	put_line(w, kind->explanation, "\n");
 }

@@ -81,8 +81,8 @@ enum rpc_code rpc_problem_at(struct rpc_problem *problem, enum rpc_code code, co
                              const char *format, ...) RPC_PRINTF(4, 5);
 
 /* The same with one item that names a query parameter or a header field. */
-enum rpc_code rpc_problem_in(struct rpc_problem *problem, enum rpc_code code,
-                             const char *parameter, const char *format, ...) RPC_PRINTF(4, 5);
+enum rpc_code rpc_problem_in(struct rpc_problem *problem, enum rpc_code code, const char *parameter,
+                             const char *format, ...) RPC_PRINTF(4, 5);
 
 /*
  * Append an item with everything unset and return it to be filled in; NULL when problem is NULL

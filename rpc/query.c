@@ -6,7 +6,7 @@
 #include "rpc/utf8.h"
 
 static const struct rpc_query_param params[] = {
-#define QUERY(id, name, type, min, max, words, meaning) \
+#define QUERY(id, name, type, min, max, words, meaning)                                            \
 	{ RPC_ROUTE_##id, name, RPC_QUERY_##type, min, max, words, meaning },
 #include "rpc/routes.def"
 };
@@ -48,8 +48,8 @@ check_text(struct rpc_query_entry *entry, struct rpc_problem *problem)
 		                      "%s: expected %" PRIu64 " to %" PRIu64 " bytes, found %zu",
 		                      param->name, param->min, param->max, entry->text.len);
 	if (memchr(entry->text.data, '\0', entry->text.len) != NULL)
-		return rpc_problem_in(problem, RPC_BAD_QUERY, param->name, "%s: has a NUL character",
-		                      param->name);
+		return rpc_problem_in(problem, RPC_BAD_QUERY, param->name,
+		                      "%s: has a NUL character", param->name);
 	if (!rpc_utf8_valid(entry->text.data, entry->text.len))
 		return rpc_problem_in(problem, RPC_BAD_QUERY, param->name, "%s: is not UTF-8",
 		                      param->name);
@@ -83,8 +83,8 @@ check_bool(struct rpc_query_entry *entry, struct rpc_problem *problem)
 
 	if (!is_true && !rpc_str_is(entry->text, "false"))
 		return rpc_problem_in(problem, RPC_BAD_QUERY, entry->param->name,
-		                      "%s: expected true or false, found \"%.40s\"", entry->param->name,
-		                      entry->text.data);
+		                      "%s: expected true or false, found \"%.40s\"",
+		                      entry->param->name, entry->text.data);
 	entry->number = is_true;
 	return RPC_OK;
 }
@@ -191,8 +191,9 @@ add_entry(enum rpc_route_id route, struct rpc_str pair, struct rpc_query *query,
 
 	if (!decode_to((struct rpc_str){ pair.data, name_len }, next, &name) ||
 	    !decode_to(value, next, &entry.text))
-		return rpc_problem_set(problem, RPC_BAD_QUERY,
-		                       "the query has a '%%' without two hexadecimal digits behind it");
+		return rpc_problem_set(
+		    problem, RPC_BAD_QUERY,
+		    "the query has a '%%' without two hexadecimal digits behind it");
 	entry.param = find_param(route, name);
 	if (entry.param == NULL)
 		return fail_unknown(route, name, problem);
@@ -243,7 +244,8 @@ rpc_query_parse(enum rpc_route_id route, struct rpc_str query, struct rpc_query 
 		const char *amp = i < query.len ? memchr(start, '&', query.len - i) : NULL;
 		size_t len = amp != NULL ? (size_t)(amp - start) : query.len - i;
 		if (len > 0) /* "a&&b" and "a&" are harmless */
-			code = add_entry(route, (struct rpc_str){ start, len }, &result, &next, problem);
+			code = add_entry(route, (struct rpc_str){ start, len }, &result, &next,
+			                 problem);
 		i += len + 1;
 	}
 	if (code == RPC_OK) {

@@ -56,22 +56,22 @@ rpc_digest_parse(const char *text, size_t len, uint8_t out[static RPC_DIGEST_BYT
 	text += DIGEST_PREFIX_LEN;
 	len -= DIGEST_PREFIX_LEN;
 	if (len != 2 * RPC_DIGEST_BYTES)
-		return rpc_problem_set(problem, RPC_BAD_REF,
-		                       "a digest has 64 hexadecimal digits behind sha256:, this one has %zu",
-		                       len);
+		return rpc_problem_set(
+		    problem, RPC_BAD_REF,
+		    "a digest has 64 hexadecimal digits behind sha256:, this one has %zu", len);
 	/* One digest, one spelling: it is compared as text, too. */
 	for (size_t i = 0; i < len; i++)
 		if (hex_value(text[i]) < 0 || (text[i] >= 'A' && text[i] <= 'F'))
 			return rpc_problem_set(problem, RPC_BAD_REF,
-			                       "character %zu of the digest is not one of 0-9 a-f", i + 1);
+			                       "character %zu of the digest is not one of 0-9 a-f",
+			                       i + 1);
 	return rpc_hex_decode(text, len, out, RPC_DIGEST_BYTES)
 	           ? RPC_OK
 	           : rpc_problem_set(problem, RPC_BAD_REF, "not a digest");
 }
 
 void
-rpc_digest_text(const uint8_t digest[static RPC_DIGEST_BYTES],
-                char buf[static RPC_DIGEST_TEXT_MAX])
+rpc_digest_text(const uint8_t digest[static RPC_DIGEST_BYTES], char buf[static RPC_DIGEST_TEXT_MAX])
 {
 	memcpy(buf, digest_prefix, DIGEST_PREFIX_LEN);
 	rpc_hex_encode(digest, RPC_DIGEST_BYTES, buf + DIGEST_PREFIX_LEN);
@@ -94,16 +94,19 @@ take_part(struct rpc_str part, const char *what, bool upper, char out[static RPC
 	if (part.len == 0)
 		return rpc_problem_set(problem, RPC_BAD_REF, "the %s is empty", what);
 	if (part.len > RPC_NAME_MAX)
-		return rpc_problem_set(problem, RPC_BAD_REF, "the %s has %zu characters, the limit is %d",
-		                       what, part.len, RPC_NAME_MAX);
+		return rpc_problem_set(problem, RPC_BAD_REF,
+		                       "the %s has %zu characters, the limit is %d", what, part.len,
+		                       RPC_NAME_MAX);
 	for (size_t i = 0; i < part.len; i++) {
 		char c = part.data[i];
 		if (!is_alphanumeric(c, upper) && c != '.' && c != '_' && c != '-')
-			return rpc_problem_set(problem, RPC_BAD_REF,
-			                       "character %zu of the %s is not one of a-z %s0-9 . _ -", i + 1,
-			                       what, upper ? "A-Z " : "");
+			return rpc_problem_set(
+			    problem, RPC_BAD_REF,
+			    "character %zu of the %s is not one of a-z %s0-9 . _ -", i + 1, what,
+			    upper ? "A-Z " : "");
 	}
-	if (!is_alphanumeric(part.data[0], upper) || !is_alphanumeric(part.data[part.len - 1], upper))
+	if (!is_alphanumeric(part.data[0], upper) ||
+	    !is_alphanumeric(part.data[part.len - 1], upper))
 		return rpc_problem_set(problem, RPC_BAD_REF,
 		                       "the %s has to begin and end with a letter or digit", what);
 	memcpy(out, part.data, part.len);
@@ -136,9 +139,9 @@ rpc_ref_parse_tag(const char *text, size_t len, struct rpc_ref *out, struct rpc_
 	const char *slash = memchr(text, '/', len);
 
 	if (slash == NULL)
-		return rpc_problem_set(problem, RPC_BAD_REF,
-		                       "expected namespace/name or namespace/name:tag%s",
-		                       has_digest_prefix(text, len) ? ", found a digest" : ", found no '/'");
+		return rpc_problem_set(
+		    problem, RPC_BAD_REF, "expected namespace/name or namespace/name:tag%s",
+		    has_digest_prefix(text, len) ? ", found a digest" : ", found no '/'");
 	const char *rest = slash + 1;
 	const char *colon = memchr(rest, ':', (size_t)(end - rest));
 	struct rpc_str ns = { text, (size_t)(slash - text) };

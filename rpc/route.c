@@ -4,13 +4,16 @@
 #include "rpc/utf8.h"
 
 static const struct rpc_route routes[RPC_ROUTE_COUNT] = {
-#define ROUTE(id, method, path, scope, summary) \
+#define ROUTE(id, method, path, scope, summary)                                                    \
 	[RPC_ROUTE_##id] = { RPC_ROUTE_##id, RPC_##method, #id, path, RPC_SCOPE_##scope, summary },
 #include "rpc/routes.def"
 };
 
 static const char *const method_texts[RPC_METHOD_COUNT] = {
-	[RPC_GET] = "GET", [RPC_POST] = "POST", [RPC_PUT] = "PUT", [RPC_DELETE] = "DELETE",
+	[RPC_GET] = "GET",
+	[RPC_POST] = "POST",
+	[RPC_PUT] = "PUT",
+	[RPC_DELETE] = "DELETE",
 };
 
 static const char *const scope_texts[RPC_SCOPE_COUNT] = {
@@ -74,7 +77,7 @@ size_t
 rpc_percent_encode(const char *text, size_t len, char *out)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	                            "-._~:@!$'()*,";
+				    "-._~:@!$'()*,";
 	char *p = out;
 
 	for (size_t i = 0; i < len; i++) {
@@ -162,8 +165,8 @@ split_path(struct rpc_str path, struct rpc_match *out, struct segments *segments
 		size_t decoded_len;
 
 		if (segments->count == SEGMENTS_MAX)
-			return rpc_problem_set(problem, RPC_BAD_TARGET, "the path has more than %d segments",
-			                       SEGMENTS_MAX);
+			return rpc_problem_set(problem, RPC_BAD_TARGET,
+			                       "the path has more than %d segments", SEGMENTS_MAX);
 		*p++ = '/';
 		if (!rpc_percent_decode(text, len, false, p, &decoded_len))
 			return fail_segment(problem, segments->count + 1,
@@ -212,14 +215,16 @@ split_target(struct rpc_str target, struct rpc_match *out, struct rpc_str *out_p
 		                       RPC_TARGET_MAX);
 	take_authority(&target, out);
 	if (target.len == 0 || target.data[0] != '/')
-		return rpc_problem_set(problem, RPC_BAD_TARGET, "the target does not begin with '/'");
+		return rpc_problem_set(problem, RPC_BAD_TARGET,
+		                       "the target does not begin with '/'");
 	const char *mark = memchr(target.data, '?', target.len);
 	size_t path_len = mark != NULL ? (size_t)(mark - target.data) : target.len;
 	if (mark != NULL)
 		out->query = (struct rpc_str){ mark + 1, target.len - path_len - 1 };
 	if (path_len > RPC_PATH_MAX)
 		return rpc_problem_set(problem, RPC_TARGET_TOO_LONG,
-		                       "the path has %zu bytes, the limit is %d", path_len, RPC_PATH_MAX);
+		                       "the path has %zu bytes, the limit is %d", path_len,
+		                       RPC_PATH_MAX);
 	*out_path = (struct rpc_str){ target.data, path_len };
 	return RPC_OK;
 }
@@ -334,8 +339,8 @@ rpc_route_match(const char *method, const char *target, size_t target_len, struc
 	}
 	out->param_count = 0;
 	if (out->allow[0] != '\0')
-		return rpc_problem_set(problem, RPC_METHOD_NOT_ALLOWED, "%s has %s, not %.20s", out->path,
-		                       out->allow, method);
+		return rpc_problem_set(problem, RPC_METHOD_NOT_ALLOWED, "%s has %s, not %.20s",
+		                       out->path, out->allow, method);
 	return rpc_problem_set(problem, RPC_NOT_FOUND, "there is nothing at %s", out->path);
 }
 

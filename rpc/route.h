@@ -67,12 +67,12 @@ struct rpc_match {
 	bool is_head;                  /* a HEAD request, matched to its GET route */
 	size_t param_count;
 	struct {
-		struct rpc_str name; /* as in the template: "ref" */
+		struct rpc_str name;  /* as in the template: "ref" */
 		struct rpc_str value; /* decoded, in path below */
 	} params[RPC_PARAMS_MAX];
-	struct rpc_str query;     /* behind '?', still encoded, in the caller's target; may be empty */
-	struct rpc_str authority; /* of a target in absolute form, in the caller's target; else empty */
-	char allow[40];           /* on RPC_METHOD_NOT_ALLOWED: the Allow field, "GET, HEAD, DELETE" */
+	struct rpc_str query;     /* behind '?', still encoded, in the caller's target; or empty */
+	struct rpc_str authority; /* of a target in absolute form, likewise; else empty */
+	char allow[40]; /* on RPC_METHOD_NOT_ALLOWED: the Allow field, "GET, HEAD, DELETE" */
 	char path[RPC_PATH_MAX + 1]; /* decoded; ends in NUL */
 };
 

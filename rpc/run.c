@@ -61,13 +61,13 @@ read_strings(struct rpc_run *run, json_t *array, const struct rpc_at *at, size_t
 		struct rpc_at here = { at, NULL, i };
 		const json_t *item = json_array_get(array, i);
 		if (!json_is_string(item))
-			return rpc_problem_here(problem, RPC_BAD_REQUEST, &here, "expected a string, found %s",
-			                        rpc_json_kind(item));
+			return rpc_problem_here(problem, RPC_BAD_REQUEST, &here,
+			                        "expected a string, found %s", rpc_json_kind(item));
 		size_t len = json_string_length(item);
 		if (len < len_min || len > len_max)
 			return rpc_problem_here(problem, RPC_BAD_REQUEST, &here,
-			                        "expected a string of %zu to %zu bytes, found %zu", len_min,
-			                        len_max, len);
+			                        "expected a string of %zu to %zu bytes, found %zu",
+			                        len_min, len_max, len);
 		strings[i] = json_string_value(item);
 	}
 	strings[count] = NULL;
@@ -94,7 +94,8 @@ read_env(struct rpc_run *run, json_t *object, const struct rpc_at *at, struct rp
 			return rpc_problem_here(problem, RPC_BAD_REQUEST, &here,
 			                        "a variable's name is not empty and has no '='");
 		if (!json_is_string(value))
-			return rpc_problem_here(problem, RPC_BAD_REQUEST, &here, "expected a string, found %s",
+			return rpc_problem_here(problem, RPC_BAD_REQUEST, &here,
+			                        "expected a string, found %s",
 			                        rpc_json_kind(value));
 		char *text = keep(run, strlen(name) + json_string_length(value) + 2);
 		if (text == NULL)
@@ -136,10 +137,10 @@ read_bytes(struct rpc_run *run, struct rpc_object *obj, struct rpc_bytes *out,
 		return fail_memory(problem);
 	if (!rpc_base64_decode(base64.data, base64.len, bytes, &len, &bad)) {
 		struct rpc_at here = { &obj->at, "base64", 0 };
-		return rpc_problem_here(problem, RPC_BAD_REQUEST, &here,
-		                        "not base64 with padding: %s %zu",
-		                        bad < base64.len ? "look at character" : "ends early, after",
-		                        bad < base64.len ? bad + 1 : bad);
+		return rpc_problem_here(
+		    problem, RPC_BAD_REQUEST, &here, "not base64 with padding: %s %zu",
+		    bad < base64.len ? "look at character" : "ends early, after",
+		    bad < base64.len ? bad + 1 : bad);
 	}
 	*out = (struct rpc_bytes){ bytes, len };
 	return RPC_OK;
@@ -186,10 +187,11 @@ read_file(struct rpc_run *run, json_t *json, const struct rpc_at *at, json_t *se
 	rpc_object_open(&obj, json, at, problem);
 	rpc_object_text(&obj, "path", RPC_REQUIRED, 0, SIZE_MAX, &path);
 	if (obj.json != NULL && !rpc_run_path_ok(path.data, path.len))
-		rpc_object_fail(&obj, RPC_BAD_REQUEST, "path",
-		                "expected an absolute path of at most %d bytes without empty, \".\" and "
-		                "\"..\" segments, like /in/a.json",
-		                RPC_RUN_PATH_MAX);
+		rpc_object_fail(
+		    &obj, RPC_BAD_REQUEST, "path",
+		    "expected an absolute path of at most %d bytes without empty, \".\" and "
+		    "\"..\" segments, like /in/a.json",
+		    RPC_RUN_PATH_MAX);
 	if (obj.json != NULL && json_object_get(seen, path.data) != NULL)
 		rpc_object_fail(&obj, RPC_BAD_REQUEST, "path", "this path is given twice");
 	enum rpc_code code = read_bytes(run, &obj, &out->bytes, problem);
@@ -202,8 +204,7 @@ read_file(struct rpc_run *run, json_t *json, const struct rpc_at *at, json_t *se
 }
 
 static enum rpc_code
-read_files(struct rpc_run *run, json_t *array, const struct rpc_at *at,
-           struct rpc_problem *problem)
+read_files(struct rpc_run *run, json_t *array, const struct rpc_at *at, struct rpc_problem *problem)
 {
 	size_t count = json_array_size(array); /* 0 for NULL */
 	enum rpc_code code = RPC_OK;
@@ -214,7 +215,8 @@ read_files(struct rpc_run *run, json_t *array, const struct rpc_at *at,
 		code = fail_memory(problem);
 	for (size_t i = 0; i < count && code == RPC_OK; i++) {
 		struct rpc_at here = { at, NULL, i };
-		code = read_file(run, json_array_get(array, i), &here, seen, &run->files[i], problem);
+		code =
+		    read_file(run, json_array_get(array, i), &here, seen, &run->files[i], problem);
 		run->file_count = i + 1;
 	}
 	json_decref(seen);
@@ -263,7 +265,8 @@ read_members(struct rpc_run *run, struct rpc_problem *problem)
 	const struct rpc_at at_collect = { &obj.at, "collect", 0 };
 	const struct rpc_at at_limits = { &obj.at, "limits", 0 };
 	if (code == RPC_OK)
-		code = read_strings(run, args, &at_args, 0, SIZE_MAX, &run->args, &run->arg_count, problem);
+		code = read_strings(run, args, &at_args, 0, SIZE_MAX, &run->args, &run->arg_count,
+		                    problem);
 	if (code == RPC_OK)
 		code = read_env(run, env, &at_env, problem);
 	if (code == RPC_OK)
@@ -271,8 +274,8 @@ read_members(struct rpc_run *run, struct rpc_problem *problem)
 	if (code == RPC_OK)
 		code = read_files(run, files, &at_files, problem);
 	if (code == RPC_OK)
-		code = read_strings(run, collect, &at_collect, 1, RPC_RUN_PATTERN_MAX, &run->collect,
-		                    &run->collect_count, problem);
+		code = read_strings(run, collect, &at_collect, 1, RPC_RUN_PATTERN_MAX,
+		                    &run->collect, &run->collect_count, problem);
 	if (code == RPC_OK)
 		code = check_patterns(run, &at_collect, problem);
 	if (code == RPC_OK)
@@ -330,7 +333,8 @@ read_query(struct rpc_run *run, const struct rpc_query *query, struct rpc_proble
 		const char *equals = strchr(run->env[i], '=');
 		if (equals == NULL || equals == run->env[i])
 			return rpc_problem_in(problem, RPC_BAD_QUERY, "env",
-			                      "env: expected NAME=value, found \"%.40s\"", run->env[i]);
+			                      "env: expected NAME=value, found \"%.40s\"",
+			                      run->env[i]);
 	}
 #define LIMIT(name, min, max, meaning) run->limits.name = rpc_query_uint(query, #name, RPC_UNSET);
 #include "rpc/limits.def"

@@ -64,8 +64,7 @@ RPC_MUST_CHECK enum rpc_code rpc_run_parse(const char *text, size_t len, size_t 
  * come from the query (arg=, env=NAME=value, time_ms=, ...). stdin_bytes is left empty; the
  * caller sets it. query has to outlive *out.
  */
-RPC_MUST_CHECK enum rpc_code rpc_run_from_query(const struct rpc_query *query,
-                                                struct rpc_run *out,
+RPC_MUST_CHECK enum rpc_code rpc_run_from_query(const struct rpc_query *query, struct rpc_run *out,
                                                 struct rpc_problem *problem);
 void rpc_run_clear(struct rpc_run *run);
 

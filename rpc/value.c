@@ -7,15 +7,24 @@
 #include "rpc/ref.h"
 
 static const char *const type_texts[] = {
-	[RPC_I32] = "i32",         [RPC_I64] = "i64",
-	[RPC_F32] = "f32",         [RPC_F64] = "f64",
-	[RPC_V128] = "v128",       [RPC_FUNCREF] = "funcref",
-	[RPC_EXTERNREF] = "externref", [RPC_OTHERREF] = "ref",
+	[RPC_I32] = "i32",
+	[RPC_I64] = "i64",
+	[RPC_F32] = "f32",
+	[RPC_F64] = "f64",
+	[RPC_V128] = "v128",
+	[RPC_FUNCREF] = "funcref",
+	[RPC_EXTERNREF] = "externref",
+	[RPC_OTHERREF] = "ref",
 };
 
 const char *const rpc_lanes_texts[] = {
-	[RPC_I8X16] = "i8x16", [RPC_I16X8] = "i16x8", [RPC_I32X4] = "i32x4", [RPC_I64X2] = "i64x2",
-	[RPC_F32X4] = "f32x4", [RPC_F64X2] = "f64x2", NULL,
+	[RPC_I8X16] = "i8x16",
+	[RPC_I16X8] = "i16x8",
+	[RPC_I32X4] = "i32x4",
+	[RPC_I64X2] = "i64x2",
+	[RPC_F32X4] = "f32x4",
+	[RPC_F64X2] = "f64x2",
+	NULL,
 };
 
 /* How a v128 is divided. */
@@ -52,14 +61,14 @@ static enum rpc_code
 fail_kind(struct rpc_problem *problem, const struct rpc_at *at, const struct shape *shape,
           json_t *json)
 {
-	const char *forms = shape->is_float
-	                        ? "a number, or a string like \"0.1\", \"0x1.8p3\", \"inf\", \"nan\""
-	                        : "an integer, or a string like \"-1\" or \"0xff\"";
+	const char *forms =
+	    shape->is_float ? "a number, or a string like \"0.1\", \"0x1.8p3\", \"inf\", \"nan\""
+			    : "an integer, or a string like \"-1\" or \"0xff\"";
 
 	if (json_is_string(json))
 		return rpc_problem_here(problem, RPC_ARGUMENT_TYPE, at,
-		                        "expected %s (%s), found the string \"%.*s\"", shape->lane, forms,
-		                        SHOWN_MAX, json_string_value(json));
+		                        "expected %s (%s), found the string \"%.*s\"", shape->lane,
+		                        forms, SHOWN_MAX, json_string_value(json));
 	return rpc_problem_here(problem, RPC_ARGUMENT_TYPE, at, "expected %s (%s), found %s",
 	                        shape->lane, forms, rpc_json_kind(json));
 }
@@ -69,10 +78,11 @@ fail_range(struct rpc_problem *problem, const struct rpc_at *at, const struct sh
            json_t *json)
 {
 	if (json_is_string(json))
-		return rpc_problem_here(problem, RPC_ARGUMENT_RANGE, at, "%.*s is out of range for %s",
-		                        SHOWN_MAX, json_string_value(json), shape->lane);
-	return rpc_problem_here(problem, RPC_ARGUMENT_RANGE, at, "the number is out of range for %s",
-	                        shape->lane);
+		return rpc_problem_here(problem, RPC_ARGUMENT_RANGE, at,
+		                        "%.*s is out of range for %s", SHOWN_MAX,
+		                        json_string_value(json), shape->lane);
+	return rpc_problem_here(problem, RPC_ARGUMENT_RANGE, at,
+	                        "the number is out of range for %s", shape->lane);
 }
 
 static enum rpc_number_status
@@ -100,7 +110,8 @@ float_bits(const struct shape *shape, json_t *json)
 		double d = is_integer ? (double)json_integer_value(json) : json_real_value(json);
 		memcpy(&bits, &d, sizeof d);
 	} else {
-		float s = is_integer ? (float)json_integer_value(json) : (float)json_real_value(json);
+		float s =
+		    is_integer ? (float)json_integer_value(json) : (float)json_real_value(json);
 		uint32_t low;
 		memcpy(&low, &s, sizeof low);
 		bits = low;
@@ -142,10 +153,11 @@ parse_number(json_t *json, const struct shape *shape, const struct rpc_at *at, u
 	int64_t value = json_integer_value(json);
 	if (shape->width == 64) {
 		if (value < -INTEGER_SAFE_MAX || value > INTEGER_SAFE_MAX)
-			return rpc_problem_here(problem, RPC_BAD_REQUEST, at,
-			                        "integers beyond 2^53-1 lose digits in JSON; write \"%" PRId64
-			                        "\", a string",
-			                        value);
+			return rpc_problem_here(
+			    problem, RPC_BAD_REQUEST, at,
+			    "integers beyond 2^53-1 lose digits in JSON; write \"%" PRId64
+			    "\", a string",
+			    value);
 		*out = (uint64_t)value;
 		return RPC_OK;
 	}
@@ -155,7 +167,7 @@ parse_number(json_t *json, const struct shape *shape, const struct rpc_at *at, u
 	return RPC_OK;
 }
 
-/* Lanes are stored as the machine that we run on stores them in a guest's memory: low byte first. */
+/* Lanes are stored as in a guest's memory: low byte first. */
 static void
 put_lane(uint8_t *bytes, unsigned width, uint64_t bits)
 {
@@ -181,9 +193,10 @@ parse_lanes(json_t *array, enum rpc_lanes lanes, const struct rpc_at *at, uint8_
 	size_t count = 128u / shape->width;
 
 	if (!json_is_array(array) || json_array_size(array) != count)
-		return rpc_problem_here(problem, RPC_ARGUMENT_TYPE, at, "expected an array of %zu lanes, "
-		                        "found %s of %zu", count, rpc_json_kind(array),
-		                        json_array_size(array));
+		return rpc_problem_here(problem, RPC_ARGUMENT_TYPE, at,
+		                        "expected an array of %zu lanes, "
+		                        "found %s of %zu",
+		                        count, rpc_json_kind(array), json_array_size(array));
 	for (size_t i = 0; i < count; i++) {
 		struct rpc_at lane_at = { at, NULL, i };
 		uint64_t bits;
@@ -211,7 +224,8 @@ parse_v128(json_t *json, const struct rpc_at *at, struct rpc_value *out,
 	if (!json_is_object(json))
 		return rpc_problem_here(problem, RPC_ARGUMENT_TYPE, at,
 		                        "expected a v128 ({\"lanes\":\"i32x4\",\"value\":[...]} or "
-		                        "{\"bytes\":\"<32 hex>\"}), found %s", rpc_json_kind(json));
+		                        "{\"bytes\":\"<32 hex>\"}), found %s",
+		                        rpc_json_kind(json));
 	bool has_bytes = json_object_get(json, "bytes") != NULL;
 	rpc_object_open(&obj, json, at, problem);
 	rpc_object_text(&obj, "type", RPC_OPTIONAL, 0, SIZE_MAX, &type);
@@ -257,7 +271,10 @@ parse_short(json_t *json, enum rpc_type type, const struct rpc_at *at, struct rp
             struct rpc_problem *problem)
 {
 	static const enum rpc_lanes lane_of[] = {
-		[RPC_I32] = RPC_I32X4, [RPC_I64] = RPC_I64X2, [RPC_F32] = RPC_F32X4, [RPC_F64] = RPC_F64X2,
+		[RPC_I32] = RPC_I32X4,
+		[RPC_I64] = RPC_I64X2,
+		[RPC_F32] = RPC_F32X4,
+		[RPC_F64] = RPC_F64X2,
 	};
 	uint64_t bits;
 
@@ -325,12 +342,12 @@ rpc_values_parse(json_t *args, const struct rpc_at *at, struct rpc_str function,
 	if (given != count)
 		return rpc_problem_here(problem, RPC_ARGUMENT_COUNT, at,
 		                        "function %.*s takes %zu argument%s, the request has %zu",
-		                        (int)(function.len < 128 ? function.len : 128), function.data, count,
-		                        count == 1 ? "" : "s", given);
+		                        (int)(function.len < 128 ? function.len : 128),
+		                        function.data, count, count == 1 ? "" : "s", given);
 	for (size_t i = 0; i < count; i++) {
 		struct rpc_at value_at = { at, NULL, i };
-		enum rpc_code code =
-		    rpc_value_parse(json_array_get(args, i), types[i], &value_at, &values[i], problem);
+		enum rpc_code code = rpc_value_parse(json_array_get(args, i), types[i], &value_at,
+		                                     &values[i], problem);
 		if (code != RPC_OK)
 			return code;
 	}
@@ -461,7 +478,10 @@ void
 rpc_value_text(const struct rpc_value *value, enum rpc_lanes lanes, char *buf, size_t size)
 {
 	static const enum rpc_lanes lane_of[] = {
-		[RPC_I32] = RPC_I32X4, [RPC_I64] = RPC_I64X2, [RPC_F32] = RPC_F32X4, [RPC_F64] = RPC_F64X2,
+		[RPC_I32] = RPC_I32X4,
+		[RPC_I64] = RPC_I64X2,
+		[RPC_F32] = RPC_F32X4,
+		[RPC_F64] = RPC_F64X2,
 	};
 	char number[RPC_NUMBER_TEXT_MAX];
 	size_t len;

@@ -39,7 +39,8 @@ enum rpc_lanes { RPC_I8X16, RPC_I16X8, RPC_I32X4, RPC_I64X2, RPC_F32X4, RPC_F64X
 struct rpc_value {
 	enum rpc_type type;
 	union {
-		uint64_t bits;     /* i32 and f32: the upper half is 0. References: 0 is null, else not */
+		uint64_t
+		    bits; /* i32 and f32: the upper half is 0. References: 0 is null, else not */
 		uint8_t bytes[16]; /* v128, byte 0 first, as in memory */
 	} of;
 };
@@ -69,9 +70,8 @@ RPC_MUST_CHECK enum rpc_code rpc_value_parse(json_t *json, enum rpc_type type,
  * Returns RPC_ARGUMENT_COUNT  saying how many it takes; otherwise as rpc_value_parse()
  */
 RPC_MUST_CHECK enum rpc_code rpc_values_parse(json_t *args, const struct rpc_at *at,
-                                              struct rpc_str function,
-                                              const enum rpc_type *types, size_t count,
-                                              struct rpc_value *values,
+                                              struct rpc_str function, const enum rpc_type *types,
+                                              size_t count, struct rpc_value *values,
                                               struct rpc_problem *problem);
 
 /* Write a value in long form. lanes is how a v128 is shown besides its bytes. */

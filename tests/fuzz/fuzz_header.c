@@ -52,7 +52,8 @@ check_etags(const char *text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const offers[] = { "application/json", "application/wasm", "text/plain" };
+	static const char *const offers[] = { "application/json", "application/wasm",
+		                              "text/plain" };
 	struct rpc_problem problem;
 	struct rpc_prefer prefer;
 	uint8_t digest[32];

@@ -68,7 +68,8 @@ check_numbers(const char *text, size_t len)
 
 	if (rpc_f64_read(text, len, &bits64) == RPC_NUMBER_OK) {
 		size_t n = rpc_f64_print(bits64, buf);
-		check(n < sizeof buf && rpc_f64_read(buf, n, &bits) == RPC_NUMBER_OK && bits == bits64);
+		check(n < sizeof buf && rpc_f64_read(buf, n, &bits) == RPC_NUMBER_OK &&
+		      bits == bits64);
 		check(rpc_f64_is_finite(bits64) ||
 		      is_nan(bits64, UINT64_C(0x7ff0000000000000), UINT64_MAX >> 1) ==
 		          (strstr(buf, "nan") != NULL));

@@ -60,12 +60,27 @@ sample_answers(struct rpc_writer *w)
 	struct rpc_file file = { "/out/a b.txt", 12 };
 	const struct rpc_usage usage = { 161, 12, 7, 1, 0 };
 	struct rpc_answer answers[] = {
-		{ .id = "inv_1", .outcome = RPC_RETURNED, .exact = true, .results = results,
-		  .result_count = sizeof results / sizeof results[0], .usage = usage, .tier = "interp" },
-		{ .id = "inv_1", .outcome = RPC_TRAPPED, .trap = &trap, .usage = usage, .tier = "interp" },
+		{ .id = "inv_1",
+		  .outcome = RPC_RETURNED,
+		  .exact = true,
+		  .results = results,
+		  .result_count = sizeof results / sizeof results[0],
+		  .usage = usage,
+		  .tier = "interp" },
+		{ .id = "inv_1",
+		  .outcome = RPC_TRAPPED,
+		  .trap = &trap,
+		  .usage = usage,
+		  .tier = "interp" },
 		{ .id = "inv_1", .outcome = RPC_CANCELLED, .usage = usage },
-		{ .id = "inv_1", .outcome = RPC_EXITED, .exit_code = 3, .out = &out, .err = &err,
-		  .files = &file, .file_count = 1, .usage = usage },
+		{ .id = "inv_1",
+		  .outcome = RPC_EXITED,
+		  .exit_code = 3,
+		  .out = &out,
+		  .err = &err,
+		  .files = &file,
+		  .file_count = 1,
+		  .usage = usage },
 	};
 
 	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
@@ -78,12 +93,24 @@ sample_answers(struct rpc_writer *w)
 static void
 sample_invocations(struct rpc_writer *w)
 {
-	static const char result[] = "{\"id\":\"inv_1\",\"outcome\":\"exited\",\"exit_code\":0,\"usage\":{}}";
+	static const char result[] =
+	    "{\"id\":\"inv_1\",\"outcome\":\"exited\",\"exit_code\":0,\"usage\":{}}";
 	static const uint8_t digest[RPC_DIGEST_BYTES] = { 1 };
 	struct rpc_invocation invocations[] = {
-		{ .id = "inv_1", .state = RPC_QUEUED, .module = digest, .function = "add", .created_us = 1 },
-		{ .id = "inv_1", .state = RPC_EXITED, .is_run = true, .module = digest, .owner = "me",
-		  .created_us = 1, .started_us = 2, .done_us = 3, .result = result,
+		{ .id = "inv_1",
+		  .state = RPC_QUEUED,
+		  .module = digest,
+		  .function = "add",
+		  .created_us = 1 },
+		{ .id = "inv_1",
+		  .state = RPC_EXITED,
+		  .is_run = true,
+		  .module = digest,
+		  .owner = "me",
+		  .created_us = 1,
+		  .started_us = 2,
+		  .done_us = 3,
+		  .result = result,
 		  .result_len = sizeof result - 1 },
 	};
 

@@ -54,10 +54,12 @@ START_TEST(a_representation_is_chosen)
 
 	enum rpc_code code = rpc_accept_choose(c->accept, offers, 3, &index, &problem);
 
-	enum rpc_code want =
-	    c->want >= 0 ? RPC_OK : c->want == -1 ? RPC_NOT_ACCEPTABLE : RPC_BAD_HEADER;
+	enum rpc_code want = c->want >= 0    ? RPC_OK
+	                     : c->want == -1 ? RPC_NOT_ACCEPTABLE
+	                                     : RPC_BAD_HEADER;
 	ck_assert_msg(code == want, "%s: got %d", c->accept, code);
-	ck_assert_msg(index == (c->want >= 0 ? (size_t)c->want : 99), "%s: got %zu", c->accept, index);
+	ck_assert_msg(index == (c->want >= 0 ? (size_t)c->want : 99), "%s: got %zu", c->accept,
+	              index);
 	if (code == RPC_NOT_ACCEPTABLE)
 		ck_assert_ptr_nonnull(
 		    strstr(problem.detail, "application/json, application/wasm, text/plain"));
@@ -101,7 +103,8 @@ START_TEST(a_content_type_is_read_or_refused)
 
 	enum rpc_code code = rpc_media_type_parse(c->text, &media, &problem);
 
-	ck_assert_msg(code == (c->type != NULL ? RPC_OK : RPC_BAD_HEADER), "%s: got %d", c->text, code);
+	ck_assert_msg(code == (c->type != NULL ? RPC_OK : RPC_BAD_HEADER), "%s: got %d", c->text,
+	              code);
 	if (c->type == NULL)
 		return;
 	ck_assert_str_eq(media.type, c->type);
@@ -326,7 +329,8 @@ unit_suite(void)
 	                    sizeof prefer_cases / sizeof prefer_cases[0]);
 	tcase_add_loop_test(tcase, a_range_is_read_or_ignored, 0,
 	                    sizeof range_cases / sizeof range_cases[0]);
-	tcase_add_loop_test(tcase, entity_tags_are_found, 0, sizeof etag_cases / sizeof etag_cases[0]);
+	tcase_add_loop_test(tcase, entity_tags_are_found, 0,
+	                    sizeof etag_cases / sizeof etag_cases[0]);
 	tcase_add_test(tcase, the_first_entity_tag_is_taken);
 	tcase_add_loop_test(tcase, a_content_digest_is_read_or_refused, 0,
 	                    sizeof digest_cases / sizeof digest_cases[0]);

@@ -5,8 +5,13 @@ static const struct vector {
 	const char *bytes;
 	const char *text;
 } vectors[] = {
-	{ "", "" },         { "f", "Zg==" },     { "fo", "Zm8=" },         { "foo", "Zm9v" },
-	{ "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+	{ "", "" },
+	{ "f", "Zg==" },
+	{ "fo", "Zm8=" },
+	{ "foo", "Zm9v" },
+	{ "foob", "Zm9vYg==" },
+	{ "fooba", "Zm9vYmE=" },
+	{ "foobar", "Zm9vYmFy" },
 	{ "\xff\xfe\xfb", "//77" },
 };
 
@@ -33,9 +38,9 @@ static const struct refused {
 	const char *text;
 	size_t bad; /* index of the character that is wrong */
 } refused[] = {
-	{ "Z", 1 },        { "Zg", 2 },       { "Zg=", 2 },     { "Zg==Zg==", 2 }, { "Zm9v!m8=", 4 },
-	{ "Zm 9", 2 },     { "Zm9v\n", 4 },   { "=m9v", 0 },    { "====", 0 },     { "Zh==", 1 },
-	{ "Zm9=", 2 },     { "Zm9vYmF", 7 },  { "Zm9v====", 4 }, { "Zg=a", 2 },    { "Zm9-", 3 },
+	{ "Z", 1 },    { "Zg", 2 },      { "Zg=", 2 },      { "Zg==Zg==", 2 }, { "Zm9v!m8=", 4 },
+	{ "Zm 9", 2 }, { "Zm9v\n", 4 },  { "=m9v", 0 },     { "====", 0 },     { "Zh==", 1 },
+	{ "Zm9=", 2 }, { "Zm9vYmF", 7 }, { "Zm9v====", 4 }, { "Zg=a", 2 },     { "Zm9-", 3 },
 };
 
 START_TEST(text_with_two_readings_or_none_is_refused)

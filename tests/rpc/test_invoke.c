@@ -19,7 +19,8 @@ START_TEST(a_short_request_is_read)
 	struct rpc_value values[2];
 	struct rpc_invoke invoke;
 
-	ck_assert_int_eq(parse("{\"function\":\"add\",\"args\":[2,40]}", &invoke, &problem), RPC_OK);
+	ck_assert_int_eq(parse("{\"function\":\"add\",\"args\":[2,40]}", &invoke, &problem),
+	                 RPC_OK);
 	ck_assert_str_eq(invoke.function.data, "add");
 	ck_assert_uint_eq(invoke.function.len, 3);
 	ck_assert(!invoke.exact && !invoke.async);
@@ -40,10 +41,12 @@ START_TEST(every_member_is_read)
 	struct rpc_problem problem = { 0 };
 	struct rpc_invoke invoke;
 
-	ck_assert_int_eq(parse("{\"function\":\"\",\"exact\":true,\"async\":true,\"lanes\":\"f64x2\","
-	                       "\"limits\":{\"time_ms\":200,\"fuel\":1000000,\"memory_pages\":16,"
-	                       "\"stdout_bytes\":0,\"stderr_bytes\":1,\"files_bytes\":4294967296}}",
-	                       &invoke, &problem), RPC_OK);
+	ck_assert_int_eq(
+	    parse("{\"function\":\"\",\"exact\":true,\"async\":true,\"lanes\":\"f64x2\","
+	          "\"limits\":{\"time_ms\":200,\"fuel\":1000000,\"memory_pages\":16,"
+	          "\"stdout_bytes\":0,\"stderr_bytes\":1,\"files_bytes\":4294967296}}",
+	          &invoke, &problem),
+	    RPC_OK);
 	ck_assert_uint_eq(invoke.function.len, 0);
 	ck_assert(invoke.exact && invoke.async);
 	ck_assert_int_eq(invoke.lanes, RPC_F64X2);
@@ -156,7 +159,8 @@ unit_suite(void)
 
 	tcase_add_test(tcase, a_short_request_is_read);
 	tcase_add_test(tcase, every_member_is_read);
-	tcase_add_loop_test(tcase, other_requests_are_refused, 0, sizeof refused / sizeof refused[0]);
+	tcase_add_loop_test(tcase, other_requests_are_refused, 0,
+	                    sizeof refused / sizeof refused[0]);
 	tcase_add_test(tcase, names_of_functions_have_a_limit);
 	tcase_add_loop_test(tcase, a_tag_request_is_read_or_refused, 0,
 	                    sizeof tag_cases / sizeof tag_cases[0]);

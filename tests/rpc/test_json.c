@@ -23,7 +23,8 @@ static const struct refused {
 	{ "a colon missing", "{\"a\":{\"b\" 1}}", 0, "/a/b", 1, 0, "':' expected" },
 	{ "ends early", "{\"a\":[{\"b\":1},{\"c\":", 0, "/a/1/c", 1, 0, "end of file" },
 	{ "a name twice", "{\"x\":0,\n \"a/b\":1, \"a/b\":2}", 0, "/a~1b", 2, 0, "duplicate" },
-	{ "a name twice, spelt in two ways", "{\"ab\":1,\"a\\u0062\":2}", 0, "/ab", 1, 0, "duplicate" },
+	{ "a name twice, spelt in two ways", "{\"ab\":1,\"a\\u0062\":2}", 0, "/ab", 1, 0,
+	  "duplicate" },
 	{ "an integer too large", "[0,18446744073709551616]", 0, "/1", 1, 24, "as a string" },
 	{ "a real too large", "{\"x\":1e400}", 0, "/x", 1, 11, "as a string" },
 	{ "infinity", "[Infinity]", 0, "/0", 1, 0, "invalid token" },
@@ -45,20 +46,22 @@ START_TEST(bad_json_is_refused_with_its_place)
 	struct rpc_problem problem;
 	json_t *json = NULL;
 
-	enum rpc_code code = rpc_json_parse(r->text, r->len > 0 ? r->len : strlen(r->text), BYTES_MAX,
-	                                    &json, &problem);
+	enum rpc_code code = rpc_json_parse(r->text, r->len > 0 ? r->len : strlen(r->text),
+	                                    BYTES_MAX, &json, &problem);
 
 	ck_assert_msg(code == RPC_BAD_JSON, "%s: got %d", r->name, code);
 	ck_assert_ptr_null(json);
 	const struct rpc_problem_item *item = &problem.items[0];
-	ck_assert_msg(strcmp(item->pointer, r->pointer) == 0, "%s: got pointer %s, want %s", r->name,
-	              item->pointer, r->pointer);
+	ck_assert_msg(strcmp(item->pointer, r->pointer) == 0, "%s: got pointer %s, want %s",
+	              r->name, item->pointer, r->pointer);
 	ck_assert_msg(item->line == r->line, "%s: got line %u", r->name, item->line);
 	ck_assert_msg(r->column == 0 || item->column == r->column, "%s: got column %u", r->name,
 	              item->column);
-	ck_assert_msg(strstr(problem.detail, r->detail) != NULL, "%s: got %s", r->name, problem.detail);
-	ck_assert_int_eq(rpc_json_parse(r->text, r->len > 0 ? r->len : strlen(r->text), BYTES_MAX, &json,
-	                                NULL), RPC_BAD_JSON);
+	ck_assert_msg(strstr(problem.detail, r->detail) != NULL, "%s: got %s", r->name,
+	              problem.detail);
+	ck_assert_int_eq(
+	    rpc_json_parse(r->text, r->len > 0 ? r->len : strlen(r->text), BYTES_MAX, &json, NULL),
+	    RPC_BAD_JSON);
 }
 END_TEST
 
@@ -87,10 +90,12 @@ START_TEST(nesting_has_a_limit)
 		ck_assert_int_eq(rpc_json_parse(text, len, BYTES_MAX, &json, &problem), RPC_OK);
 		json_decref(json);
 		len = nest(text, RPC_JSON_DEPTH_MAX + 1, objects);
-		ck_assert_int_eq(rpc_json_parse(text, len, BYTES_MAX, &json, &problem), RPC_BAD_JSON);
+		ck_assert_int_eq(rpc_json_parse(text, len, BYTES_MAX, &json, &problem),
+		                 RPC_BAD_JSON);
 		ck_assert_ptr_nonnull(strstr(problem.detail, "more than 64 deep"));
 		len = nest(text, 2049, objects);
-		ck_assert_int_eq(rpc_json_parse(text, len, BYTES_MAX, &json, &problem), RPC_BAD_JSON);
+		ck_assert_int_eq(rpc_json_parse(text, len, BYTES_MAX, &json, &problem),
+		                 RPC_BAD_JSON);
 	}
 	/* Brackets inside strings do not count. */
 	size_t len = (size_t)sprintf(text, "[\"%0200d\\\"[[[{{{\"]", 0);
@@ -118,7 +123,8 @@ START_TEST(long_pointers_are_cut)
 	json_t *json = NULL;
 	int len = sprintf(text, "{\"%0300d\":{\"%0300d\":[1,2,x]}}", 1, 2);
 
-	ck_assert_int_eq(rpc_json_parse(text, (size_t)len, BYTES_MAX, &json, &problem), RPC_BAD_JSON);
+	ck_assert_int_eq(rpc_json_parse(text, (size_t)len, BYTES_MAX, &json, &problem),
+	                 RPC_BAD_JSON);
 	const char *pointer = problem.items[0].pointer;
 	ck_assert_uint_lt(strlen(pointer), RPC_PROBLEM_POINTER_MAX);
 	ck_assert_str_eq(pointer + strlen(pointer) - 3, "...");
@@ -186,8 +192,11 @@ START_TEST(members_are_read)
 	struct rpc_problem problem;
 	struct sample sample;
 
-	ck_assert_int_eq(read_sample("{\"text\":\"abc\",\"number\":10,\"flag\":true,\"colour\":\"green\","
-	                             "\"list\":[1,2],\"map\":{\"a\":1}}", &sample, &problem), RPC_OK);
+	ck_assert_int_eq(
+	    read_sample("{\"text\":\"abc\",\"number\":10,\"flag\":true,\"colour\":\"green\","
+	                "\"list\":[1,2],\"map\":{\"a\":1}}",
+	                &sample, &problem),
+	    RPC_OK);
 	ck_assert_uint_eq(sample.text.len, 3);
 	ck_assert_uint_eq(sample.number, 10);
 	ck_assert(sample.flag);
@@ -224,7 +233,8 @@ static const struct misfit {
 	{ "{\"text\":\"a\",\"list\":[1,2,3]}", "/list", "has 3 elements, the limit is 2" },
 	{ "{\"text\":\"a\",\"map\":[]}", "/map", "expected an object, found an array" },
 	{ "{\"text\":\"a\",\"map\":{\"a\":1,\"b\":2}}", "/map", "has 2 members, the limit is 1" },
-	{ "{\"text\":\"a\",\"nubmer\":1}", "/nubmer", "unknown member; known here: text, number, flag" },
+	{ "{\"text\":\"a\",\"nubmer\":1}", "/nubmer",
+	  "unknown member; known here: text, number, flag" },
 	{ "{\"text\":\"a\",\"~/\":1}", "/~0~1", "unknown member" },
 	{ "{\"text\":\"\",\"number\":0}", "/text", "1 to 5 bytes" }, /* the first error wins */
 };
@@ -240,7 +250,8 @@ START_TEST(what_does_not_fit_is_refused_by_name)
 	ck_assert_msg(code == RPC_BAD_REQUEST, "%s: got %d", m->text, code);
 	ck_assert_msg(strcmp(problem.items[0].pointer, m->pointer) == 0, "%s: got %s", m->text,
 	              problem.items[0].pointer);
-	ck_assert_msg(strstr(problem.detail, m->detail) != NULL, "%s: got %s", m->text, problem.detail);
+	ck_assert_msg(strstr(problem.detail, m->detail) != NULL, "%s: got %s", m->text,
+	              problem.detail);
 	ck_assert_int_eq(read_sample(m->text, &sample, NULL), RPC_BAD_REQUEST);
 }
 END_TEST

@@ -2,8 +2,8 @@
  * test_memory.c - every allocation gets to fail.
  *
  * The program is linked so that malloc() and its relatives in rpc/ come here; jansson's calls do
- * by way of rpc/json.c. The n-th allocation fails, for n = 1, 2, ... until the whole scenario succeeds; each time
- * the failure has to be reported as one, and nothing may be left behind.
+ * by way of rpc/json.c. The n-th allocation fails, for n = 1, 2, ... until the whole scenario
+ * succeeds; each time the failure has to be reported as one, and nothing may be left behind.
  */
 #include <stdlib.h>
 #include "rpc/answer.h"
@@ -71,8 +71,9 @@ __wrap_free(void *block)
 static enum rpc_code
 parse_invoke(struct rpc_problem *problem)
 {
-	static const char body[] = "{\"function\":\"add\",\"args\":[2,{\"type\":\"v128\",\"lanes\":\"i64x2\","
-	                           "\"value\":[\"1\",0.5]}],\"limits\":{\"time_ms\":5}}";
+	static const char body[] =
+	    "{\"function\":\"add\",\"args\":[2,{\"type\":\"v128\",\"lanes\":\"i64x2\","
+	    "\"value\":[\"1\",0.5]}],\"limits\":{\"time_ms\":5}}";
 	static const enum rpc_type types[] = { RPC_I32, RPC_I32 };
 	struct rpc_value values[2];
 	struct rpc_invoke invoke;
@@ -88,7 +89,8 @@ static enum rpc_code
 parse_run(struct rpc_problem *problem)
 {
 	static const char body[] =
-	    "{\"args\":[\"a\",\"b\"],\"env\":{\"A\":\"1\",\"B\":\"2\"},\"stdin\":{\"base64\":\"AAAA\"},"
+	    "{\"args\":[\"a\",\"b\"],\"env\":{\"A\":\"1\",\"B\":\"2\"},\"stdin\":{\"base64\":"
+	    "\"AAAA\"},"
 	    "\"files\":[{\"path\":\"/a\",\"base64\":\"AA==\"},{\"path\":\"/b\",\"text\":\"x\"}],"
 	    "\"collect\":[\"/out/*\"]}";
 	struct rpc_run run;
@@ -104,8 +106,8 @@ parse_raw_run(struct rpc_problem *problem)
 	struct rpc_query query;
 	struct rpc_run run = { 0 };
 
-	enum rpc_code code = rpc_query_parse(RPC_ROUTE_MODULE_RUN,
-	                                     rpc_str_make("arg=a&env=A=B&arg=c&fuel=5"), &query, problem);
+	enum rpc_code code = rpc_query_parse(
+	    RPC_ROUTE_MODULE_RUN, rpc_str_make("arg=a&env=A=B&arg=c&fuel=5"), &query, problem);
 	if (code == RPC_OK)
 		code = rpc_run_from_query(&query, &run, problem);
 	rpc_run_clear(&run);
@@ -117,7 +119,8 @@ static enum rpc_code
 parse_tag(struct rpc_problem *problem)
 {
 	static const char body[] =
-	    "{\"digest\":\"sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}";
+	    "{\"digest\":\"sha256:"
+	    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}";
 	uint8_t digest[RPC_DIGEST_BYTES];
 
 	return rpc_tag_parse(body, sizeof body - 1, digest, problem);
@@ -128,8 +131,12 @@ write_answer(struct rpc_problem *problem)
 {
 	struct rpc_output out = { "\xff", 1, 1 };
 	struct rpc_file files[] = { { "/a/b", 1 }, { "/c", 2 } };
-	struct rpc_answer answer = { .id = "inv_1", .outcome = RPC_EXITED, .out = &out, .err = &out,
-		                     .files = files, .file_count = 2 };
+	struct rpc_answer answer = { .id = "inv_1",
+		                     .outcome = RPC_EXITED,
+		                     .out = &out,
+		                     .err = &out,
+		                     .files = files,
+		                     .file_count = 2 };
 	struct rpc_writer w;
 
 	rpc_writer_init(&w);
@@ -158,8 +165,8 @@ static const struct scenario {
 	const char *name;
 	enum rpc_code (*run)(struct rpc_problem *problem);
 } scenarios[] = {
-	{ "invoke", parse_invoke }, { "run", parse_run },         { "raw run", parse_raw_run },
-	{ "tag", parse_tag },       { "answer", write_answer },   { "openapi", write_openapi },
+	{ "invoke", parse_invoke }, { "run", parse_run },       { "raw run", parse_raw_run },
+	{ "tag", parse_tag },       { "answer", write_answer }, { "openapi", write_openapi },
 };
 
 START_TEST(a_failed_allocation_is_reported_and_leaves_nothing)
@@ -175,10 +182,12 @@ START_TEST(a_failed_allocation_is_reported_and_leaves_nothing)
 		counting = true;
 		enum rpc_code code = s->run(&problem);
 		counting = false;
-		ck_assert_msg(live == 0, "%s: %ld blocks are left after failure %ld", s->name, live, n);
+		ck_assert_msg(live == 0, "%s: %ld blocks are left after failure %ld", s->name, live,
+		              n);
 		if (code == RPC_OK)
 			break;
-		ck_assert_msg(code == RPC_OUT_OF_MEMORY, "%s, failure %ld: %s", s->name, n, problem.detail);
+		ck_assert_msg(code == RPC_OUT_OF_MEMORY, "%s, failure %ld: %s", s->name, n,
+		              problem.detail);
 		ck_assert_int_lt(n, 1000);
 	}
 	ck_assert_int_gt(n, 0);

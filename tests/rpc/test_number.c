@@ -111,7 +111,8 @@ START_TEST(any_bits_survive_text)
 		size_t len = rpc_f64_print(want, buf);
 		ck_assert(rpc_f64_read(buf, len, &got64) == RPC_NUMBER_OK && got64 == want);
 		len = rpc_f32_print((uint32_t)want, buf);
-		ck_assert(rpc_f32_read(buf, len, &got32) == RPC_NUMBER_OK && got32 == (uint32_t)want);
+		ck_assert(rpc_f32_read(buf, len, &got32) == RPC_NUMBER_OK &&
+		          got32 == (uint32_t)want);
 	}
 }
 END_TEST
@@ -159,7 +160,8 @@ START_TEST(no_shorter_text_would_do)
 
 	for (int i = 0; i < 3000; i++) {
 		/* Powers of two first: there the two neighbours are at different distances. */
-		uint32_t bits = i < 255 ? (uint32_t)i << 23 : (uint32_t)next_random(&state) & 0x7fffffff;
+		uint32_t bits =
+		    i < 255 ? (uint32_t)i << 23 : (uint32_t)next_random(&state) & 0x7fffffff;
 		float value;
 		memcpy(&value, &bits, sizeof value);
 		if (bits == 0 || !rpc_f32_is_finite(bits))
@@ -168,7 +170,8 @@ START_TEST(no_shorter_text_would_do)
 		if (strchr(buf, '.') == NULL && strchr(buf, 'e') == NULL)
 			continue; /* a whole number, in full */
 		int digits = digit_count(buf);
-		ck_assert_msg(digits == 1 || !has_shorter(value, digits - 1), "%08" PRIx32 ": %s", bits, buf);
+		ck_assert_msg(digits == 1 || !has_shorter(value, digits - 1), "%08" PRIx32 ": %s",
+		              bits, buf);
 	}
 }
 END_TEST
@@ -186,7 +189,8 @@ static const struct f64_text {
 	{ "0x1p-99999999999", RPC_NUMBER_OK, 0 },
 	{ "0x1.fffffffffffff8p-1023", RPC_NUMBER_OK, UINT64_C(0x0010000000000000) },
 	{ "0x1.00000000000008p0", RPC_NUMBER_OK, UINT64_C(0x3ff0000000000000) },
-	{ "0x1.000000000000080000000000000000000001p0", RPC_NUMBER_OK, UINT64_C(0x3ff0000000000001) },
+	{ "0x1.000000000000080000000000000000000001p0", RPC_NUMBER_OK,
+	  UINT64_C(0x3ff0000000000001) },
 	{ "0x1.00000000000018p0", RPC_NUMBER_OK, UINT64_C(0x3ff0000000000002) },
 	{ "0xffffffffffffffffffffffffp0", RPC_NUMBER_OK, UINT64_C(0x45f0000000000000) },
 	{ "0x1.fffffffffffff7p1023", RPC_NUMBER_OK, UINT64_C(0x7fefffffffffffff) },
@@ -230,7 +234,8 @@ START_TEST(f64_text_is_read_or_refused)
 	enum rpc_number_status st = rpc_f64_read(c->text, strlen(c->text), &bits);
 
 	ck_assert_msg(st == c->want, "%s: got status %d, want %d", c->text, st, c->want);
-	ck_assert_msg(bits == (st == RPC_NUMBER_OK ? c->bits : 42), "%s: got %" PRIx64, c->text, bits);
+	ck_assert_msg(bits == (st == RPC_NUMBER_OK ? c->bits : 42), "%s: got %" PRIx64, c->text,
+	              bits);
 }
 END_TEST
 
@@ -259,7 +264,8 @@ START_TEST(f32_text_is_rounded_once)
 	enum rpc_number_status st = rpc_f32_read(c->text, strlen(c->text), &bits);
 
 	ck_assert_msg(st == c->want, "%s: got status %d, want %d", c->text, st, c->want);
-	ck_assert_msg(bits == (st == RPC_NUMBER_OK ? c->bits : 42), "%s: got %" PRIx32, c->text, bits);
+	ck_assert_msg(bits == (st == RPC_NUMBER_OK ? c->bits : 42), "%s: got %" PRIx32, c->text,
+	              bits);
 }
 END_TEST
 
@@ -278,8 +284,8 @@ START_TEST(hexadecimal_floats_agree_with_the_processor)
 		uint64_t significand = next_random(&state) >> (a % 64);
 		int exponent = centres[a / 64 % 7] + (int)(a / 512 % 140) - 100;
 		char text[80];
-		int len = snprintf(text, sizeof text, "0x%" PRIx64 ".%" PRIx64 "p%d", significand >> 4,
-		                   significand & 15, exponent);
+		int len = snprintf(text, sizeof text, "0x%" PRIx64 ".%" PRIx64 "p%d",
+		                   significand >> 4, significand & 15, exponent);
 		long double exact = ldexpl((long double)significand, exponent - 4);
 		double d = (double)exact;
 		float s = (float)exact;
@@ -292,9 +298,11 @@ START_TEST(hexadecimal_floats_agree_with_the_processor)
 		enum rpc_number_status st64 = rpc_f64_read(text, (size_t)len, &got64);
 		enum rpc_number_status st32 = rpc_f32_read(text, (size_t)len, &got32);
 		ck_assert_msg(rpc_f64_is_finite(want64) ? st64 == RPC_NUMBER_OK && got64 == want64
-		                                        : st64 == RPC_NUMBER_RANGE, "%s", text);
+		                                        : st64 == RPC_NUMBER_RANGE,
+		              "%s", text);
 		ck_assert_msg(rpc_f32_is_finite(want32) ? st32 == RPC_NUMBER_OK && got32 == want32
-		                                        : st32 == RPC_NUMBER_RANGE, "%s", text);
+		                                        : st32 == RPC_NUMBER_RANGE,
+		              "%s", text);
 	}
 }
 END_TEST
@@ -411,7 +419,8 @@ START_TEST(integer_text_is_read_or_refused)
 	enum rpc_number_status st = rpc_int_read(c->text, strlen(c->text), c->width, &bits);
 
 	ck_assert_msg(st == c->want, "%s: got status %d, want %d", c->text, st, c->want);
-	ck_assert_msg(bits == (st == RPC_NUMBER_OK ? c->bits : 42), "%s: got %" PRIx64, c->text, bits);
+	ck_assert_msg(bits == (st == RPC_NUMBER_OK ? c->bits : 42), "%s: got %" PRIx64, c->text,
+	              bits);
 }
 END_TEST
 
@@ -442,7 +451,8 @@ unit_suite(void)
 	tcase_add_test(tcase, no_shorter_text_would_do);
 	tcase_add_loop_test(tcase, f64_text_is_read_or_refused, 0,
 	                    sizeof f64_texts / sizeof f64_texts[0]);
-	tcase_add_loop_test(tcase, f32_text_is_rounded_once, 0, sizeof f32_texts / sizeof f32_texts[0]);
+	tcase_add_loop_test(tcase, f32_text_is_rounded_once, 0,
+	                    sizeof f32_texts / sizeof f32_texts[0]);
 	tcase_add_test(tcase, hexadecimal_floats_agree_with_the_processor);
 	tcase_add_test(tcase, subnormal_decimals_are_rounded_once);
 	tcase_add_test(tcase, long_text_is_read_up_to_the_limit);

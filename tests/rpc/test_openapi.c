@@ -64,8 +64,8 @@ check_refs(const json_t *doc, json_t *json)
 	}
 	json_object_foreach (json, key, value) {
 		if (strcmp(key, "$ref") == 0) {
-			ck_assert_msg(json_is_object(resolve(doc, json_string_value(value))), "%s leads nowhere",
-			              json_string_value(value));
+			ck_assert_msg(json_is_object(resolve(doc, json_string_value(value))),
+			              "%s leads nowhere", json_string_value(value));
 			count++;
 		}
 		count += check_refs(doc, value);
@@ -97,7 +97,8 @@ note_refs(json_t *json, json_t *used)
 	}
 	json_object_foreach (json, key, value) {
 		if (strcmp(key, "$ref") == 0)
-			json_object_set_new(used, strrchr(json_string_value(value), '/') + 1, json_true());
+			json_object_set_new(used, strrchr(json_string_value(value), '/') + 1,
+			                    json_true());
 		note_refs(value, used);
 	}
 }
@@ -110,9 +111,9 @@ START_TEST(every_schema_is_used)
 	const char *name;
 
 	note_refs(doc, used);
-	json_object_foreach (json_object_get(json_object_get(doc, "components"), "schemas"), name, value)
-		ck_assert_msg(json_object_get(used, name) != NULL,
-		              "nobody uses %s", name);
+	json_object_foreach (json_object_get(json_object_get(doc, "components"), "schemas"), name,
+	                     value)
+		ck_assert_msg(json_object_get(used, name) != NULL, "nobody uses %s", name);
 	json_decref(used);
 	json_decref(doc);
 }
@@ -133,10 +134,12 @@ check_path_params(const char *path, const json_t *operation)
 		json_array_foreach (parameters, index, parameter) {
 			const char *name = text_of(parameter, "name");
 			found += strcmp(text_of(parameter, "in"), "path") == 0 &&
-			         strncmp(p + 1, name, strlen(name)) == 0 && p[1 + strlen(name)] == '}';
+			         strncmp(p + 1, name, strlen(name)) == 0 &&
+			         p[1 + strlen(name)] == '}';
 		}
 	}
-	ck_assert_msg(found == wanted, "%s: %zu of %zu parameters are described", path, found, wanted);
+	ck_assert_msg(found == wanted, "%s: %zu of %zu parameters are described", path, found,
+	              wanted);
 }
 
 /* Bodies of JSON have a schema, problems have the right media type, nothing is empty. */
@@ -152,11 +155,13 @@ check_responses(const char *id, json_t *responses)
 	json_object_foreach (responses, status, response) {
 		successes += status[0] == '2';
 		ck_assert_msg(strlen(text_of(response, "description")) > 2, "%s %s", id, status);
-		ck_assert_msg(status[0] < '4' ||
-		                  json_object_get(json_object_get(response, "content"), RPC_PROBLEM_TYPE),
-		              "%s %s: no problem", id, status);
+		ck_assert_msg(
+		    status[0] < '4' ||
+			json_object_get(json_object_get(response, "content"), RPC_PROBLEM_TYPE),
+		    "%s %s: no problem", id, status);
 		json_object_foreach (json_object_get(response, "content"), media, content)
-			ck_assert_msg(strstr(media, "json") == NULL || json_object_get(content, "schema"),
+			ck_assert_msg(strstr(media, "json") == NULL ||
+			                  json_object_get(content, "schema"),
 			              "%s %s %s: no schema", id, status, media);
 	}
 	ck_assert_msg(successes > 0, "%s has no reply", id);
@@ -178,8 +183,9 @@ START_TEST(every_operation_is_complete)
 			check_path_params(path, operation);
 			check_responses(id, json_object_get(operation, "responses"));
 			bool has_body = json_object_get(operation, "requestBody") != NULL;
-			ck_assert_msg(has_body == (strcmp(method, "post") == 0 || strcmp(method, "put") == 0),
-			              "%s", id);
+			ck_assert_msg(
+			    has_body == (strcmp(method, "post") == 0 || strcmp(method, "put") == 0),
+			    "%s", id);
 			ck_assert_msg(json_array_size(json_object_get(operation, "x-examples")) > 0,
 			              "%s has no example", id);
 		}
@@ -244,7 +250,8 @@ check_example(const json_t *operation, json_t *example)
 	ck_assert_msg(code == RPC_OK, "%s: %s", target, problem.detail);
 	ck_assert_str_eq(match.route->name, text_of(operation, "operationId"));
 	code = rpc_query_parse(match.route->id, match.query, &query, &problem);
-	ck_assert_msg((code == RPC_OK) == (strcmp(status, "400") != 0), "%s: %s", target, problem.detail);
+	ck_assert_msg((code == RPC_OK) == (strcmp(status, "400") != 0), "%s: %s", target,
+	              problem.detail);
 	rpc_query_clear(&query);
 	if (status[0] == '2')
 		check_body(match.route, example);
@@ -264,8 +271,10 @@ START_TEST(every_example_can_be_sent)
 
 	json_object_foreach (json_object_get(doc, "paths"), path, item) {
 		json_object_foreach (item, method, operation) {
-			json_array_foreach (json_object_get(operation, "x-examples"), index, example) {
-				json_int_t order = json_integer_value(json_object_get(example, "x-order"));
+			json_array_foreach (json_object_get(operation, "x-examples"), index,
+			                    example) {
+				json_int_t order =
+				    json_integer_value(json_object_get(example, "x-order"));
 				ck_assert(order > 0 && order < 200 && !seen[order]);
 				seen[order] = true;
 				count++;
@@ -297,7 +306,8 @@ START_TEST(states_are_the_same_everywhere)
 		strcat(strcat(joined, state > 0 ? "|" : ""), text);
 	}
 	for (size_t i = 0; i < count; i++)
-		if (params[i].route == RPC_ROUTE_INVOCATION_LIST && strcmp(params[i].name, "state") == 0)
+		if (params[i].route == RPC_ROUTE_INVOCATION_LIST &&
+		    strcmp(params[i].name, "state") == 0)
 			ck_assert_str_eq(params[i].words, joined);
 	json_decref(doc);
 }
@@ -306,8 +316,7 @@ END_TEST
 START_TEST(lanes_are_the_same_everywhere)
 {
 	json_t *doc = document();
-	const json_t *words =
-	    json_object_get(resolve(doc, "#/components/schemas/Lanes"), "enum");
+	const json_t *words = json_object_get(resolve(doc, "#/components/schemas/Lanes"), "enum");
 
 	ck_assert_uint_eq(json_array_size(words), RPC_F64X2 + 1);
 	for (size_t i = 0; rpc_lanes_texts[i] != NULL; i++)
@@ -325,9 +334,10 @@ START_TEST(schemas_can_be_had_alone)
 	rpc_writer_reset(&w);
 	ck_assert(rpc_schema_write(&w, "Limits"));
 	json_t *limits = json_loadb(w.data, w.len, 0, NULL);
-	ck_assert_int_eq(json_integer_value(json_object_get(
-	                     json_object_get(json_object_get(limits, "properties"), "time_ms"),
-	                     "maximum")), 86400000);
+	ck_assert_int_eq(
+	    json_integer_value(json_object_get(
+		json_object_get(json_object_get(limits, "properties"), "time_ms"), "maximum")),
+	    86400000);
 	json_decref(limits);
 	ck_assert(!rpc_schema_write(&w, "Nothing"));
 	rpc_writer_clear(&w);

@@ -113,7 +113,8 @@ START_TEST(overlong_details_are_cut_at_a_character)
 		size_t len = strlen(problem.detail);
 		ck_assert_uint_gt(len, RPC_PROBLEM_DETAIL_MAX - 5);
 		ck_assert(rpc_utf8_valid(problem.detail, len));
-		ck_assert(rpc_utf8_valid(problem.items[0].pointer, strlen(problem.items[0].pointer)));
+		ck_assert(
+		    rpc_utf8_valid(problem.items[0].pointer, strlen(problem.items[0].pointer)));
 	}
 }
 END_TEST

@@ -2,8 +2,7 @@
 #include "tests/support/unit.h"
 
 static enum rpc_code
-parse(enum rpc_route_id route, const char *text, struct rpc_query *out,
-      struct rpc_problem *problem)
+parse(enum rpc_route_id route, const char *text, struct rpc_query *out, struct rpc_problem *problem)
 {
 	return rpc_query_parse(route, rpc_str_make(text), out, problem);
 }
@@ -13,10 +12,12 @@ START_TEST(parameters_are_read)
 	struct rpc_problem problem;
 	struct rpc_query query;
 
-	ck_assert_int_eq(parse(RPC_ROUTE_MODULE_LIST, "limit=1000&tag=demo%2Fa+b&pretty&&export=", &query,
-	                       &problem), RPC_BAD_QUERY); /* export is empty */
-	ck_assert_int_eq(parse(RPC_ROUTE_MODULE_LIST, "limit=1000&tag=demo%2Fa+b&pretty&", &query,
-	                       &problem), RPC_OK);
+	ck_assert_int_eq(parse(RPC_ROUTE_MODULE_LIST,
+	                       "limit=1000&tag=demo%2Fa+b&pretty&&export=", &query, &problem),
+	                 RPC_BAD_QUERY); /* export is empty */
+	ck_assert_int_eq(
+	    parse(RPC_ROUTE_MODULE_LIST, "limit=1000&tag=demo%2Fa+b&pretty&", &query, &problem),
+	    RPC_OK);
 	ck_assert_uint_eq(query.count, 3);
 	ck_assert_uint_eq(rpc_query_uint(&query, "limit", 5), 1000);
 	ck_assert_str_eq(rpc_query_text(&query, "tag", NULL), "demo/a b");
@@ -42,8 +43,8 @@ START_TEST(each_type_gives_its_value)
 	ck_assert_int_eq(parse(RPC_ROUTE_MODULE_DELETE, "force=false", &query, &problem), RPC_OK);
 	ck_assert(!rpc_query_bool(&query, "force", true));
 	rpc_query_clear(&query);
-	ck_assert_int_eq(parse(RPC_ROUTE_MODULE_RUN, "arg=a&env=A=B&arg=&arg=c%26d", &query, &problem),
-	                 RPC_OK);
+	ck_assert_int_eq(
+	    parse(RPC_ROUTE_MODULE_RUN, "arg=a&env=A=B&arg=&arg=c%26d", &query, &problem), RPC_OK);
 	ck_assert_uint_eq(query.count, 4);
 	ck_assert_str_eq(query.entries[1].text.data, "A=B");
 	ck_assert_str_eq(query.entries[2].text.data, "");
@@ -96,7 +97,8 @@ START_TEST(other_parameters_are_refused_by_name)
 	enum rpc_code code = parse(r->route, r->text, &query, &problem);
 
 	ck_assert_msg(code == RPC_BAD_QUERY, "%s: got %d", r->text, code);
-	ck_assert_msg(strstr(problem.detail, r->detail) != NULL, "%s: got %s", r->text, problem.detail);
+	ck_assert_msg(strstr(problem.detail, r->detail) != NULL, "%s: got %s", r->text,
+	              problem.detail);
 	if (problem.item_count > 0)
 		ck_assert_str_eq(problem.items[0].parameter, r->parameter);
 	rpc_query_clear(&query);
@@ -112,11 +114,14 @@ START_TEST(queries_have_a_limit)
 
 	memset(text, '&', sizeof text);
 	ck_assert_int_eq(rpc_query_parse(RPC_ROUTE_LIVEZ,
-	                                 (struct rpc_str){ text, RPC_QUERY_ENTRIES_MAX - 1 }, &query,
-	                                 &problem), RPC_OK);
+	                                 (struct rpc_str){ text, RPC_QUERY_ENTRIES_MAX - 1 },
+	                                 &query, &problem),
+	                 RPC_OK);
 	rpc_query_clear(&query);
-	ck_assert_int_eq(rpc_query_parse(RPC_ROUTE_LIVEZ, (struct rpc_str){ text, RPC_QUERY_ENTRIES_MAX },
-	                                 &query, &problem), RPC_BAD_QUERY);
+	ck_assert_int_eq(rpc_query_parse(RPC_ROUTE_LIVEZ,
+	                                 (struct rpc_str){ text, RPC_QUERY_ENTRIES_MAX }, &query,
+	                                 &problem),
+	                 RPC_BAD_QUERY);
 }
 END_TEST
 
@@ -132,7 +137,8 @@ START_TEST(the_table_makes_sense)
 		ck_assert_uint_le(params[i].min, params[i].max);
 		ck_assert_str_ne(params[i].name, "pretty");
 		for (size_t k = 0; k < i; k++)
-			ck_assert(params[k].route != params[i].route || strcmp(params[k].name, params[i].name) != 0);
+			ck_assert(params[k].route != params[i].route ||
+			          strcmp(params[k].name, params[i].name) != 0);
 	}
 }
 END_TEST

@@ -83,14 +83,16 @@ START_TEST(parts_make_a_ref)
 	struct rpc_ref ref;
 	struct rpc_str none = { NULL, 0 };
 
-	ck_assert_int_eq(rpc_ref_make(rpc_str_make("a"), rpc_str_make("b"), rpc_str_make("C"), &ref,
-	                              &problem), RPC_OK);
+	ck_assert_int_eq(
+	    rpc_ref_make(rpc_str_make("a"), rpc_str_make("b"), rpc_str_make("C"), &ref, &problem),
+	    RPC_OK);
 	ck_assert_str_eq(ref.tag, "C");
 	ck_assert_int_eq(rpc_ref_make(rpc_str_make("a"), rpc_str_make("b"), none, &ref, &problem),
 	                 RPC_OK);
 	ck_assert_str_eq(ref.tag, "latest");
-	ck_assert_int_eq(rpc_ref_make(rpc_str_make("a"), rpc_str_make("b"), rpc_str_make(""), &ref,
-	                              &problem), RPC_BAD_REF);
+	ck_assert_int_eq(
+	    rpc_ref_make(rpc_str_make("a"), rpc_str_make("b"), rpc_str_make(""), &ref, &problem),
+	    RPC_BAD_REF);
 	ck_assert_str_eq(problem.detail, "the tag is empty");
 	ck_assert_int_eq(rpc_ref_make(rpc_str_make("a"), rpc_str_make("b/c"), none, &ref, &problem),
 	                 RPC_BAD_REF);
@@ -124,7 +126,8 @@ unit_suite(void)
 	Suite *suite = suite_create("ref");
 	TCase *tcase = tcase_create("ref");
 
-	tcase_add_loop_test(tcase, a_ref_is_read_or_refused, 0, sizeof ref_cases / sizeof ref_cases[0]);
+	tcase_add_loop_test(tcase, a_ref_is_read_or_refused, 0,
+	                    sizeof ref_cases / sizeof ref_cases[0]);
 	tcase_add_test(tcase, a_tag_cannot_be_a_digest);
 	tcase_add_test(tcase, parts_make_a_ref);
 	tcase_add_test(tcase, digests_and_hexadecimal_survive);

@@ -22,17 +22,21 @@ static const struct found {
 } found[] = {
 	{ "GET", "/v1/modules", RPC_ROUTE_MODULE_LIST, NULL, NULL, "" },
 	{ "HEAD", "/v1/modules", RPC_ROUTE_MODULE_LIST, NULL, NULL, "" },
-	{ "POST", "/v1/modules?tag=demo/app:1", RPC_ROUTE_MODULE_UPLOAD, NULL, NULL, "tag=demo/app:1" },
+	{ "POST", "/v1/modules?tag=demo/app:1", RPC_ROUTE_MODULE_UPLOAD, NULL, NULL,
+	  "tag=demo/app:1" },
 	{ "POST", "/v1/modules?", RPC_ROUTE_MODULE_UPLOAD, NULL, NULL, "" },
 	{ "GET", "/v1/modules/sha256:" HEX, RPC_ROUTE_MODULE_GET, "ref", "sha256:" HEX, "" },
 	{ "GET", "/v1/modules/sha256%3a" HEX, RPC_ROUTE_MODULE_GET, "ref", "sha256:" HEX, "" },
-	{ "GET", "/v1/modules/demo/app:1?a=/?b", RPC_ROUTE_MODULE_GET, "ref", "demo/app:1", "a=/?b" },
+	{ "GET", "/v1/modules/demo/app:1?a=/?b", RPC_ROUTE_MODULE_GET, "ref", "demo/app:1",
+	  "a=/?b" },
 	{ "GET", "/v1/modules/demo%2Fapp:1", RPC_ROUTE_MODULE_GET, "ref", "demo/app:1", "" },
 	{ "GET", "/v1/modules/demo/invoke", RPC_ROUTE_MODULE_GET, "ref", "demo/invoke", "" },
 	{ "PUT", "/v1/modules/sha256:" HEX, RPC_ROUTE_MODULE_PUT, "digest", "sha256:" HEX, "" },
 	{ "DELETE", "/v1/modules/demo/app", RPC_ROUTE_MODULE_DELETE, "ref", "demo/app", "" },
-	{ "POST", "/v1/modules/demo/app:1/invoke", RPC_ROUTE_MODULE_INVOKE, "ref", "demo/app:1", "" },
-	{ "POST", "/v1/modules/demo%2fapp:1/invoke", RPC_ROUTE_MODULE_INVOKE, "ref", "demo/app:1", "" },
+	{ "POST", "/v1/modules/demo/app:1/invoke", RPC_ROUTE_MODULE_INVOKE, "ref", "demo/app:1",
+	  "" },
+	{ "POST", "/v1/modules/demo%2fapp:1/invoke", RPC_ROUTE_MODULE_INVOKE, "ref", "demo/app:1",
+	  "" },
 	{ "POST", "/v1/modules/sha256:0/run", RPC_ROUTE_MODULE_RUN, "ref", "sha256:0", "" },
 	{ "POST", "/v1/modules/run/run/run", RPC_ROUTE_MODULE_RUN, "ref", "run/run", "" },
 	{ "POST", "/v1/validate", RPC_ROUTE_MODULE_VALIDATE, NULL, NULL, "" },
@@ -75,8 +79,8 @@ START_TEST(targets_find_their_route)
 	              m.query.data);
 	if (f->name != NULL) {
 		struct rpc_str value = rpc_match_param(&m, f->name);
-		ck_assert_msg(rpc_str_is(value, f->value), "%s: got %.*s", f->target, (int)value.len,
-		              value.data);
+		ck_assert_msg(rpc_str_is(value, f->value), "%s: got %.*s", f->target,
+		              (int)value.len, value.data);
 	}
 	ck_assert_ptr_null(rpc_match_param(&m, "other").data);
 }
@@ -150,7 +154,8 @@ START_TEST(paths_are_joined_and_decoded)
 	struct rpc_match m;
 	struct rpc_ref ref;
 
-	ck_assert_int_eq(match("GET", "/v1/invocations/i/files/out/%C3%A9%20+/...", &m, &problem), RPC_OK);
+	ck_assert_int_eq(match("GET", "/v1/invocations/i/files/out/%C3%A9%20+/...", &m, &problem),
+	                 RPC_OK);
 	ck_assert(rpc_str_is(rpc_match_param(&m, "path"), "out/\xc3\xa9 +/..."));
 	ck_assert_int_eq(match("GET", "/v1/tags/demo/app/1.0", &m, &problem), RPC_OK);
 	ck_assert(rpc_str_is(rpc_match_param(&m, "name"), "app"));
@@ -193,7 +198,7 @@ END_TEST
 static void
 sample_path(const char *template, char *out)
 {
-	for (; *template != '\0'; template++) {
+	for (; *template != '\0'; template ++) {
 		if (*template != '{') {
 			*out++ = *template;
 			continue;
@@ -216,7 +221,8 @@ START_TEST(each_template_matches_its_own_route_only)
 	ck_assert_msg(m.route == route, "%s: got %s", path, m.route->name);
 	for (int i = 0; i < RPC_ROUTE_COUNT; i++) {
 		const struct rpc_route *other = rpc_route((enum rpc_route_id)i);
-		ck_assert(i == _i || other->method != route->method || strcmp(other->path, route->path) != 0);
+		ck_assert(i == _i || other->method != route->method ||
+		          strcmp(other->path, route->path) != 0);
 	}
 	ck_assert_uint_gt(strlen(route->summary), 5);
 	ck_assert((route->scope & (route->scope - 1)) == 0);
@@ -265,7 +271,8 @@ unit_suite(void)
 	TCase *tcase = tcase_create("route");
 
 	tcase_add_loop_test(tcase, targets_find_their_route, 0, sizeof found / sizeof found[0]);
-	tcase_add_loop_test(tcase, other_targets_are_refused, 0, sizeof refused / sizeof refused[0]);
+	tcase_add_loop_test(tcase, other_targets_are_refused, 0,
+	                    sizeof refused / sizeof refused[0]);
 	tcase_add_test(tcase, paths_are_joined_and_decoded);
 	tcase_add_test(tcase, targets_have_limits);
 	tcase_add_loop_test(tcase, each_template_matches_its_own_route_only, 0, RPC_ROUTE_COUNT);

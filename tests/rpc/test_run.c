@@ -33,12 +33,12 @@ START_TEST(every_member_is_read)
 	struct rpc_problem problem = { 0 };
 	struct rpc_run run;
 
-	enum rpc_code code =
-	    parse("{\"args\":[\"-r\",\"\"],\"env\":{\"TZ\":\"UTC\",\"E\":\"\"},"
-	          "\"stdin\":{\"base64\":\"AP8=\"},\"files\":[{\"path\":\"/in/a.json\",\"text\":\"{}\"},"
-	          "{\"path\":\"/b\",\"base64\":\"\"}],\"collect\":[\"/out/*\"],"
-	          "\"limits\":{\"time_ms\":2000},\"async\":true}",
-	          &run, &problem);
+	enum rpc_code code = parse(
+	    "{\"args\":[\"-r\",\"\"],\"env\":{\"TZ\":\"UTC\",\"E\":\"\"},"
+	    "\"stdin\":{\"base64\":\"AP8=\"},\"files\":[{\"path\":\"/in/a.json\",\"text\":\"{}\"},"
+	    "{\"path\":\"/b\",\"base64\":\"\"}],\"collect\":[\"/out/*\"],"
+	    "\"limits\":{\"time_ms\":2000},\"async\":true}",
+	    &run, &problem);
 	ck_assert_msg(code == RPC_OK, "%s", problem.detail);
 	ck_assert_uint_eq(run.arg_count, 2);
 	ck_assert_str_eq(run.args[0], "-r");
@@ -136,9 +136,11 @@ START_TEST(a_raw_request_comes_from_the_query)
 	struct rpc_query query;
 	struct rpc_run run;
 
-	ck_assert_int_eq(rpc_query_parse(RPC_ROUTE_MODULE_RUN,
-	                                 rpc_str_make("arg=-r&env=TZ=UTC&arg=.name&time_ms=5&fuel=7"),
-	                                 &query, &problem), RPC_OK);
+	ck_assert_int_eq(
+	    rpc_query_parse(RPC_ROUTE_MODULE_RUN,
+	                    rpc_str_make("arg=-r&env=TZ=UTC&arg=.name&time_ms=5&fuel=7"), &query,
+	                    &problem),
+	    RPC_OK);
 	ck_assert_int_eq(rpc_run_from_query(&query, &run, &problem), RPC_OK);
 	ck_assert_uint_eq(run.arg_count, 2);
 	ck_assert_str_eq(run.args[1], ".name");
@@ -151,8 +153,9 @@ START_TEST(a_raw_request_comes_from_the_query)
 	rpc_run_clear(&run);
 	rpc_query_clear(&query);
 
-	ck_assert_int_eq(rpc_query_parse(RPC_ROUTE_MODULE_RUN, rpc_str_make("env=TZ"), &query, &problem),
-	                 RPC_OK);
+	ck_assert_int_eq(
+	    rpc_query_parse(RPC_ROUTE_MODULE_RUN, rpc_str_make("env=TZ"), &query, &problem),
+	    RPC_OK);
 	ck_assert_int_eq(rpc_run_from_query(&query, &run, &problem), RPC_BAD_QUERY);
 	ck_assert_str_eq(problem.items[0].parameter, "env");
 	rpc_run_clear(&run);
@@ -176,8 +179,9 @@ START_TEST(every_limit_can_be_in_the_query)
 
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
 		for (size_t k = 0; k < count; k++)
-			found += params[k].route == RPC_ROUTE_MODULE_RUN && params[k].min == limits[i].min &&
-			         params[k].max == limits[i].max && strcmp(params[k].name, limits[i].name) == 0;
+			found += params[k].route == RPC_ROUTE_MODULE_RUN &&
+			         params[k].min == limits[i].min && params[k].max == limits[i].max &&
+			         strcmp(params[k].name, limits[i].name) == 0;
 	ck_assert_uint_eq(found, sizeof limits / sizeof limits[0]);
 }
 END_TEST
@@ -186,10 +190,11 @@ static const struct path_case {
 	const char *path;
 	bool ok;
 } path_cases[] = {
-	{ "/a", true },     { "/a/b.c", true }, { "/...", true },  { "/.a", true },   { "/a..", true },
-	{ "/\xc3\xa9", true }, { "", false },   { "/", false },    { "a", false },    { "/a/", false },
-	{ "//a", false },   { "/a//b", false }, { "/.", false },   { "/..", false },  { "/a/./b", false },
-	{ "/a/..", false }, { "/../a", false },
+	{ "/a", true },     { "/a/b.c", true },    { "/...", true },    { "/.a", true },
+	{ "/a..", true },   { "/\xc3\xa9", true }, { "", false },       { "/", false },
+	{ "a", false },     { "/a/", false },      { "//a", false },    { "/a//b", false },
+	{ "/.", false },    { "/..", false },      { "/a/./b", false }, { "/a/..", false },
+	{ "/../a", false },
 };
 
 START_TEST(paths_of_files_are_plain)
@@ -281,11 +286,13 @@ unit_suite(void)
 
 	tcase_add_test(tcase, an_empty_request_is_complete);
 	tcase_add_test(tcase, every_member_is_read);
-	tcase_add_loop_test(tcase, other_requests_are_refused, 0, sizeof refused / sizeof refused[0]);
+	tcase_add_loop_test(tcase, other_requests_are_refused, 0,
+	                    sizeof refused / sizeof refused[0]);
 	tcase_add_test(tcase, counts_have_limits);
 	tcase_add_test(tcase, a_raw_request_comes_from_the_query);
 	tcase_add_test(tcase, every_limit_can_be_in_the_query);
-	tcase_add_loop_test(tcase, paths_of_files_are_plain, 0, sizeof path_cases / sizeof path_cases[0]);
+	tcase_add_loop_test(tcase, paths_of_files_are_plain, 0,
+	                    sizeof path_cases / sizeof path_cases[0]);
 	tcase_add_loop_test(tcase, patterns_choose_files, 0,
 	                    sizeof pattern_cases / sizeof pattern_cases[0]);
 	tcase_add_test(tcase, hostile_patterns_end_soon);

@@ -9,7 +9,8 @@ static const struct prefix {
 	{ "nothing", "", 0 },
 	{ "ASCII, longer than one word", "hello, world of bytes", 21 },
 	{ "two, three and four bytes", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9 },
-	{ "the ends of the ranges", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80", 15 },
+	{ "the ends of the ranges", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80",
+	  15 },
 	{ "the last character", "\xf4\x8f\xbf\xbf", 4 },
 	{ "around the surrogates", "\xed\x9f\xbf\xee\x80\x80", 6 },
 	{ "a continuation alone", "ab\x80", 2 },
@@ -44,7 +45,8 @@ unit_suite(void)
 	Suite *suite = suite_create("utf8");
 	TCase *tcase = tcase_create("utf8");
 
-	tcase_add_loop_test(tcase, the_valid_prefix_is_found, 0, sizeof prefixes / sizeof prefixes[0]);
+	tcase_add_loop_test(tcase, the_valid_prefix_is_found, 0,
+	                    sizeof prefixes / sizeof prefixes[0]);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

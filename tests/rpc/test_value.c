@@ -124,9 +124,11 @@ static const struct bad {
 	{ RPC_V128, "{\"lanes\":\"i32x4\",\"value\":4}", RPC_ARGUMENT_TYPE, "/v/value" },
 	{ RPC_V128, "{\"lanes\":\"i8x16\",\"value\":[0,0,0,256,0,0,0,0,0,0,0,0,0,0,0,0]}",
 	  RPC_ARGUMENT_RANGE, "/v/value/3" },
-	{ RPC_V128, "{\"lanes\":\"f32x4\",\"value\":[0,\"x\",0,0]}", RPC_ARGUMENT_TYPE, "/v/value/1" },
+	{ RPC_V128, "{\"lanes\":\"f32x4\",\"value\":[0,\"x\",0,0]}", RPC_ARGUMENT_TYPE,
+	  "/v/value/1" },
 	{ RPC_V128, "{\"bytes\":\"00\"}", RPC_BAD_REQUEST, "/v/bytes" },
-	{ RPC_V128, "{\"bytes\":\"0123456789abcdef0123456789abcdeg\"}", RPC_ARGUMENT_TYPE, "/v/bytes" },
+	{ RPC_V128, "{\"bytes\":\"0123456789abcdef0123456789abcdeg\"}", RPC_ARGUMENT_TYPE,
+	  "/v/bytes" },
 	{ RPC_V128, "{\"bytes\":\"00112233445566778899aabbccddeeff\",\"lanes\":\"i8x16\"}",
 	  RPC_BAD_REQUEST, "/v/lanes" },
 	{ RPC_V128, "{\"type\":\"i32\",\"bytes\":\"00112233445566778899aabbccddeeff\"}",
@@ -158,10 +160,10 @@ static const struct vector {
 	  "0100000002000000fdffffffffffffff" },
 	{ "{\"lanes\":\"i8x16\",\"value\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,-128,255]}", RPC_I8X16,
 	  "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,-128,-1]", "000102030405060708090a0b0c0d80ff" },
-	{ "{\"lanes\":\"i16x8\",\"value\":[1,65535,0,0,0,0,0,-2]}", RPC_I16X8, "[1,-1,0,0,0,0,0,-2]",
-	  "0100ffff00000000000000000000feff" },
-	{ "{\"type\":\"v128\",\"lanes\":\"i64x2\",\"value\":[\"-1\",5]}", RPC_I64X2, "[\"-1\",\"5\"]",
-	  "ffffffffffffffff0500000000000000" },
+	{ "{\"lanes\":\"i16x8\",\"value\":[1,65535,0,0,0,0,0,-2]}", RPC_I16X8,
+	  "[1,-1,0,0,0,0,0,-2]", "0100ffff00000000000000000000feff" },
+	{ "{\"type\":\"v128\",\"lanes\":\"i64x2\",\"value\":[\"-1\",5]}", RPC_I64X2,
+	  "[\"-1\",\"5\"]", "ffffffffffffffff0500000000000000" },
 	{ "{\"lanes\":\"f32x4\",\"value\":[0.1,\"nan\",\"-inf\",1]}", RPC_F32X4,
 	  "[0.1,\"nan\",\"-inf\",1]", "cdcccc3d0000c07f000080ff0000803f" },
 	{ "{\"lanes\":\"f64x2\",\"value\":[0.1,\"-0\"]}", RPC_F64X2, "[0.1,-0.0]",
@@ -182,7 +184,8 @@ START_TEST(vectors_are_read_and_written)
 	ck_assert_msg(code == RPC_OK, "%s: %s", v->text, problem.detail);
 	rpc_writer_init(&w);
 	rpc_value_write(&w, &value, true, v->lanes);
-	snprintf(want, sizeof want, "{\"type\":\"v128\",\"lanes\":\"%s\",\"value\":%s,\"bytes\":\"%s\"}",
+	snprintf(want, sizeof want,
+	         "{\"type\":\"v128\",\"lanes\":\"%s\",\"value\":%s,\"bytes\":\"%s\"}",
 	         rpc_lanes_text(v->lanes), v->value, v->bytes);
 	ck_assert_uint_eq(w.len, strlen(want));
 	ck_assert_mem_eq(w.data, want, w.len);
@@ -196,19 +199,28 @@ static const struct written {
 	const char *text;
 } written[] = {
 	{ { RPC_I32, { 42 } }, "{\"type\":\"i32\",\"value\":42,\"bits\":\"0x0000002a\"}", "42" },
-	{ { RPC_I32, { 0xffffffff } }, "{\"type\":\"i32\",\"value\":-1,\"bits\":\"0xffffffff\"}", "-1" },
+	{ { RPC_I32, { 0xffffffff } },
+	  "{\"type\":\"i32\",\"value\":-1,\"bits\":\"0xffffffff\"}",
+	  "-1" },
 	{ { RPC_I64, { UINT64_C(1) << 63 } },
 	  "{\"type\":\"i64\",\"value\":\"-9223372036854775808\",\"bits\":\"0x8000000000000000\"}",
 	  "-9223372036854775808" },
-	{ { RPC_F32, { 0x3dcccccd } }, "{\"type\":\"f32\",\"value\":0.1,\"bits\":\"0x3dcccccd\"}", "0.1" },
+	{ { RPC_F32, { 0x3dcccccd } },
+	  "{\"type\":\"f32\",\"value\":0.1,\"bits\":\"0x3dcccccd\"}",
+	  "0.1" },
 	{ { RPC_F32, { 0x7fa00000 } },
-	  "{\"type\":\"f32\",\"value\":\"nan:0x200000\",\"bits\":\"0x7fa00000\"}", "nan:0x200000" },
+	  "{\"type\":\"f32\",\"value\":\"nan:0x200000\",\"bits\":\"0x7fa00000\"}",
+	  "nan:0x200000" },
 	{ { RPC_F64, { UINT64_C(0x8000000000000000) } },
-	  "{\"type\":\"f64\",\"value\":-0.0,\"bits\":\"0x8000000000000000\"}", "-0.0" },
+	  "{\"type\":\"f64\",\"value\":-0.0,\"bits\":\"0x8000000000000000\"}",
+	  "-0.0" },
 	{ { RPC_F64, { UINT64_C(0x7ff0000000000000) } },
-	  "{\"type\":\"f64\",\"value\":\"inf\",\"bits\":\"0x7ff0000000000000\"}", "inf" },
+	  "{\"type\":\"f64\",\"value\":\"inf\",\"bits\":\"0x7ff0000000000000\"}",
+	  "inf" },
 	{ { RPC_FUNCREF, { 0 } }, "{\"type\":\"funcref\",\"value\":null}", "null" },
-	{ { RPC_EXTERNREF, { 5 } }, "{\"type\":\"externref\",\"value\":\"ref:opaque\"}", "ref:opaque" },
+	{ { RPC_EXTERNREF, { 5 } },
+	  "{\"type\":\"externref\",\"value\":\"ref:opaque\"}",
+	  "ref:opaque" },
 	{ { RPC_OTHERREF, { 0 } }, "{\"type\":\"ref\",\"value\":null}", "null" },
 };
 
@@ -230,7 +242,8 @@ END_TEST
 
 START_TEST(vectors_have_a_text_for_people)
 {
-	struct rpc_value value = { .type = RPC_V128, .of.bytes = { 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } };
+	struct rpc_value value = { .type = RPC_V128,
+		                   .of.bytes = { 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } };
 	char text[RPC_VALUE_TEXT_MAX];
 
 	rpc_value_text(&value, RPC_I32X4, text, sizeof text);
@@ -257,7 +270,8 @@ START_TEST(arguments_are_counted)
 	ck_assert_uint_eq(values[1].of.bits, UINT64_C(0x4000000000000000));
 	ck_assert_int_eq(rpc_values_parse(args, &at, name, types, 1, values, &problem),
 	                 RPC_ARGUMENT_COUNT);
-	ck_assert_str_eq(problem.detail, "/args: function area takes 1 argument, the request has 2");
+	ck_assert_str_eq(problem.detail,
+	                 "/args: function area takes 1 argument, the request has 2");
 	ck_assert_int_eq(rpc_values_parse(NULL, &at, name, types, 2, values, &problem),
 	                 RPC_ARGUMENT_COUNT);
 	ck_assert_int_eq(rpc_values_parse(NULL, &at, name, types, 0, values, &problem), RPC_OK);
@@ -279,7 +293,8 @@ unit_suite(void)
 	tcase_add_loop_test(tcase, values_are_read, 0, sizeof good / sizeof good[0]);
 	tcase_add_loop_test(tcase, what_is_no_value_is_refused_at_its_place, 0,
 	                    sizeof bad / sizeof bad[0]);
-	tcase_add_loop_test(tcase, vectors_are_read_and_written, 0, sizeof vectors / sizeof vectors[0]);
+	tcase_add_loop_test(tcase, vectors_are_read_and_written, 0,
+	                    sizeof vectors / sizeof vectors[0]);
 	tcase_add_loop_test(tcase, values_are_written_in_long_form, 0,
 	                    sizeof written / sizeof written[0]);
 	tcase_add_test(tcase, vectors_have_a_text_for_people);

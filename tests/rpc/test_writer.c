@@ -59,9 +59,10 @@ START_TEST(pretty_text_is_indented)
 	rpc_writer_init(&w);
 	w.pretty = true;
 	write_document(&w);
-	check_text(&w, "{\n  \"empty\": {},\n  \"list\": [\n    null,\n    true,\n    -5,\n    [],\n"
-	               "    0.5\n  ],\n  \"text\": \"x\",\n  \"uint\": 18446744073709551615,\n"
-	               "  \"bool\": false\n}");
+	check_text(&w,
+	           "{\n  \"empty\": {},\n  \"list\": [\n    null,\n    true,\n    -5,\n    [],\n"
+	           "    0.5\n  ],\n  \"text\": \"x\",\n  \"uint\": 18446744073709551615,\n"
+	           "  \"bool\": false\n}");
 	rpc_writer_clear(&w);
 }
 END_TEST
@@ -78,7 +79,11 @@ static const struct string_case {
 	{ "\b\f\n\r\t", 5, "\"\\b\\f\\n\\r\\t\"" },
 	{ "\0\x1f\x7f", 3, "\"\\u0000\\u001f\x7f\"" },
 	{ "\xc3\xa9\xf0\x9f\x98\x80", 6, "\"\xc3\xa9\xf0\x9f\x98\x80\"" },
-	{ "a\xff" "b\xe2\x82", 5, "\"a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd\"" },
+	{ "a\xff"
+	  "b\xe2\x82",
+	  5,
+	  "\"a\xef\xbf\xbd"
+	  "b\xef\xbf\xbd\xef\xbf\xbd\"" },
 };
 
 START_TEST(strings_are_escaped_and_always_utf8)
@@ -108,9 +113,10 @@ START_TEST(bytes_digests_and_times_have_their_forms)
 	rpc_write_format(&w, "%d%s", 4, "\"");
 	rpc_write_digest(&w, digest);
 	rpc_write_array_end(&w);
-	check_text(&w, "[\"/wA=\",\"\",\"1970-01-01T00:00:00.000000Z\",\"2026-11-22T14:23:05.000123Z\","
-	               "\"1969-12-31T23:59:59.999999Z\",\"4\\\"\","
-	               "\"sha256:abcd000000000000000000000000000000000000000000000000000000000000\"]");
+	check_text(&w,
+	           "[\"/wA=\",\"\",\"1970-01-01T00:00:00.000000Z\",\"2026-11-22T14:23:05.000123Z\","
+	           "\"1969-12-31T23:59:59.999999Z\",\"4\\\"\","
+	           "\"sha256:abcd000000000000000000000000000000000000000000000000000000000000\"]");
 	rpc_writer_clear(&w);
 }
 END_TEST
