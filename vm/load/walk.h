@@ -16,6 +16,7 @@
  *     end of a block             end              (once for each entered block)
  *     br, br_if, br_table,
  *     br_on_null, br_on_non_null branch           (insn->imm.labels)
+ *     br_on_cast, _fail          branch           (insn->imm.cast)
  *     return, and the function's
  *     own end when it is live    return_
  *     unreachable, throw, tail
@@ -102,7 +103,7 @@ struct walk_label {
 	uint32_t param_count, result_count;
 	const vm_valtype *params, *results;
 	bool has_else;
-	bool is_target; /* a live branch goes to its label */
+	bool is_target; /* a live branch goes to its label, or a first arm to behind the second */
 };
 
 struct walk_func {
