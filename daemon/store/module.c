@@ -319,8 +319,9 @@ copy_chunk(sqlite3_stmt *row, int64_t n, uint8_t *bytes, size_t size, size_t *at
 	size_t chunk = (size_t)sqlite3_column_bytes(row, 2);
 	size_t left = size - *at;
 
+	/* Its own size counts, not CHUNK_BYTES, which may have been another when it was written. */
 	if (sqlite3_column_int64(row, 0) != n || !db_column_digest(row, 1, &expected) ||
-	    chunk != (left < CHUNK_BYTES ? left : CHUNK_BYTES) || chunk == 0)
+	    chunk == 0 || chunk > left)
 		return false;
 	const void *data = sqlite3_column_blob(row, 2);
 	if (data == NULL)
