@@ -67,6 +67,18 @@ same_types(const vm_valtype *a, const vm_valtype *b, uint32_t count)
 	return count == 0 || memcmp(a, b, count * sizeof *a) == 0;
 }
 
+/* Are these very types on top of the block's operands? */
+static bool
+has_on_top(const struct walker *w, const vm_valtype *types, uint32_t count)
+{
+	const struct walk_frame *frame = &w->frames[w->frame_count - 1];
+
+	if (count == 0)
+		return true;
+	return w->height - frame->label.height >= count &&
+	       same_types(w->operands + (w->height - count), types, count);
+}
+
 enum vm_status
 walk_check_subtypes(struct walker *w, const vm_valtype *subs, const vm_valtype *supers,
                     uint32_t count)
@@ -143,8 +155,7 @@ walk_pop_many(struct walker *w, const vm_valtype *types, uint32_t count)
 	enum vm_status st = VM_OK;
 
 	/* Signatures can be long, and most often their types are there as they are. */
-	if (w->height - walk_top(w)->label.height >= count &&
-	    same_types(w->operands + w->height - count, types, count)) {
+	if (has_on_top(w, types, count)) {
 		w->height -= count;
 		return VM_OK;
 	}
@@ -174,8 +185,7 @@ walk_peek_many(struct walker *w, const vm_valtype *types, uint32_t count)
 	const struct walk_frame *frame = walk_top(w);
 	uint32_t height = w->height;
 
-	if (height - frame->label.height >= count &&
-	    same_types(w->operands + height - count, types, count))
+	if (has_on_top(w, types, count))
 		return VM_OK;
 	while (count > 0) {
 		const vm_valtype expected = types[--count];

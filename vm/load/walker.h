@@ -73,7 +73,7 @@ struct walker {
 	uint32_t *set_log;
 	uint32_t set_count, log_capacity;
 
-	/* The last two types that were found to be in order, as the next two tend to be the same. */
+	/* The last two types that were found to fit: the next two tend to be the same. */
 	vm_valtype known_sub, known_super;
 
 	/* Immediates of the current instruction that have no fixed size. */

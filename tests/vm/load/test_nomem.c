@@ -48,7 +48,7 @@ failing_free(void *self, void *old)
 static const struct vm_allocator failing = { failing_alloc, failing_realloc, failing_free, NULL };
 
 /* The modules are the seeds of the fuzz target: small, and of every kind. */
-static const char *const seeds[] = { "bulk", "core", "empty", "gc", "refs", "wide" };
+static const char *const seeds[] = { "bulk", "core", "empty", "gc", "minimal", "refs", "wide" };
 
 static size_t
 read_seed(const char *name, uint8_t *bytes, size_t size)
