@@ -97,9 +97,9 @@ provide(struct vm_linker *linker, struct vm_store *store, const struct vm_import
 	switch (import->type.kind) {
 	case VM_EXTERN_FUNC:
 		host->type = import->type.of.func;
-		return is_served(&host->type)
-		       && vm_linker_define_func(linker, import->module, import->name, &host->type,
-		                                host_call, host, NULL) == VM_OK;
+		return is_served(&host->type) &&
+		       vm_linker_define_func(linker, import->module, import->name, &host->type,
+		                             host_call, host, NULL) == VM_OK;
 	case VM_EXTERN_TABLE:
 		zero.type = import->type.of.table.element;
 		if (vm_table_new(store, &import->type.of.table, &zero, &ext.of.table, NULL) !=
@@ -203,8 +203,8 @@ run(struct vm_module *module, struct host *hosts, uint32_t import_count)
 	config.memory_pages_max = PAGES_MAX;
 	config.memory_bytes_max = 3 * PAGES_MAX * VM_PAGE_SIZE;
 	config.table_elements_max = ELEMENTS_MAX;
-	if (vm_store_new(the_engine(), &config, &store, NULL) != VM_OK
-	    || vm_linker_new(the_engine(), &linker, NULL) != VM_OK)
+	if (vm_store_new(the_engine(), &config, &store, NULL) != VM_OK ||
+	    vm_linker_new(the_engine(), &linker, NULL) != VM_OK)
 		abort();
 	vm_store_set_fuel(store, FUEL);
 	if (!provide_all(linker, store, module, hosts, import_count))

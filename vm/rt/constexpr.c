@@ -108,8 +108,8 @@ step(struct evaluation *ev, enum vm_op op)
 		push(ev, ref_func(ev->instance, leb_index(ev)), 0);
 	else if (op == VM_OP_GLOBAL_GET)
 		*ev->top++ = *ev->instance->globals[leb_index(ev)];
-	else if (op == VM_OP_I32_ADD || op == VM_OP_I32_SUB || op == VM_OP_I32_MUL
-	         || op == VM_OP_I64_ADD || op == VM_OP_I64_SUB || op == VM_OP_I64_MUL)
+	else if (op == VM_OP_I32_ADD || op == VM_OP_I32_SUB || op == VM_OP_I32_MUL ||
+	         op == VM_OP_I64_ADD || op == VM_OP_I64_SUB || op == VM_OP_I64_MUL)
 		push_binary(ev, op);
 	else
 		return false;
@@ -141,10 +141,10 @@ evaluate(struct vm_instance *instance, const struct const_expr *expr, union glob
 			break;
 		if (!step(&ev, op)) {
 			st = vm_error_set(err, VM_E_UNSUPPORTED, offset,
-					  "constant expression at 0x%llx: %s is not supported here",
-					  (unsigned long long)offset,
-					  op < VM_OP_COUNT ? opcode_table[op].text
-							   : "this instruction");
+			                  "constant expression at 0x%llx: %s is not supported here",
+			                  (unsigned long long)offset,
+			                  op < VM_OP_COUNT ? opcode_table[op].text
+			                                   : "this instruction");
 			break;
 		}
 	}
@@ -156,8 +156,8 @@ evaluate(struct vm_instance *instance, const struct const_expr *expr, union glob
 }
 
 enum vm_status
-constexpr_eval(struct vm_instance *instance, const struct const_expr *expr,
-               union global_cell *out, struct vm_error *err)
+constexpr_eval(struct vm_instance *instance, const struct const_expr *expr, union global_cell *out,
+               struct vm_error *err)
 {
 	switch (expr->kind) {
 	case CONST_VALUE:

@@ -67,19 +67,19 @@ config_check(const struct vm_engine_config *config, struct vm_error *err)
 		                    (unsigned long long)config->features, VM_FEATURE_COUNT);
 	if (config->stack_bytes < STACK_BYTES_MIN || config->stack_bytes > STACK_BYTES_MAX)
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-				    "guest stack of %u bytes: expected %d to %d",
-				    config->stack_bytes, STACK_BYTES_MIN, STACK_BYTES_MAX);
+		                    "guest stack of %u bytes: expected %d to %d",
+		                    config->stack_bytes, STACK_BYTES_MIN, STACK_BYTES_MAX);
 	if (config->memory_slots_kept > MEMORY_SLOTS_MAX)
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 		                    "%u idle memories to keep: expected at most %d",
 		                    config->memory_slots_kept, MEMORY_SLOTS_MAX);
-	if (config->stop_signal != 0
-	    && (config->stop_signal < SIGRTMIN || config->stop_signal > SIGRTMAX))
+	if (config->stop_signal != 0 &&
+	    (config->stop_signal < SIGRTMIN || config->stop_signal > SIGRTMAX))
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 		                    "stop signal %d: expected a real-time signal, %d to %d, or 0",
 		                    config->stop_signal, SIGRTMIN, SIGRTMAX);
-	if (alloc != NULL
-	    && (alloc->alloc_fn == NULL || alloc->realloc_fn == NULL || alloc->free_fn == NULL))
+	if (alloc != NULL &&
+	    (alloc->alloc_fn == NULL || alloc->realloc_fn == NULL || alloc->free_fn == NULL))
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 		                    "allocator without all three of its functions");
 	return VM_OK;
@@ -148,8 +148,8 @@ vm_engine_ref(struct vm_engine *engine)
 void
 vm_engine_unref(struct vm_engine *engine)
 {
-	if (engine == NULL
-	    || atomic_fetch_sub_explicit(&engine->refs, 1, memory_order_acq_rel) != 1)
+	if (engine == NULL ||
+	    atomic_fetch_sub_explicit(&engine->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	engine_destroy(engine);
 }

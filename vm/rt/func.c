@@ -135,8 +135,8 @@ vm_func_call(struct vm_func *func, const struct vm_value *args, size_t arg_count
 
 	/* Arguments and results travel on the guest's stack, below the callee's frame. */
 	union vm_slot *slots = run->top;
-	size_t needed = type->param_slots > type->result_slots ? type->param_slots
-	                                                       : type->result_slots;
+	size_t needed =
+	    type->param_slots > type->result_slots ? type->param_slots : type->result_slots;
 	if (needed > (size_t)(run->stack_end - slots))
 		return vm_error_trap(err, VM_TRAP_STACK_OVERFLOW, "%s",
 		                     vm_trap_text(VM_TRAP_STACK_OVERFLOW));

@@ -39,15 +39,15 @@ vm_global_set(struct vm_global *global, const struct vm_value *value, struct vm_
 }
 
 enum vm_status
-vm_global_new(struct vm_store *store, const struct vm_globaltype *type,
-              const struct vm_value *init, struct vm_global **out, struct vm_error *err)
+vm_global_new(struct vm_store *store, const struct vm_globaltype *type, const struct vm_value *init,
+              struct vm_global **out, struct vm_error *err)
 {
 	if (!value_type_exists(type->content))
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 		                    "global of type 0x%x: there is no such type", type->content);
 	if (!value_fits(store, type->content, init))
 		return value_misfit(type->content, init, "initial value of a global", UINT64_MAX,
-				    err);
+		                    err);
 
 	struct vm_global *global = store_alloc(store, sizeof(*global));
 	if (global == NULL)

@@ -17,8 +17,8 @@ segment_range(const struct vm_module *module, const struct module_data *data, ui
 	uint64_t at = type->is_64 ? data->offset.bits[0] : (uint32_t)data->offset.bits[0];
 	uint64_t size;
 
-	if (data->memory != 0 || data->offset.kind != CONST_VALUE
-	    || __builtin_mul_overflow(type->min, (uint64_t)VM_PAGE_SIZE, &size))
+	if (data->memory != 0 || data->offset.kind != CONST_VALUE ||
+	    __builtin_mul_overflow(type->min, (uint64_t)VM_PAGE_SIZE, &size))
 		return false;
 	*out_at = at;
 	return at <= size && data->size <= size - at;
@@ -29,8 +29,8 @@ image_plan(const struct vm_module *module, uint64_t *out_start, uint64_t *out_si
 {
 	uint64_t low = UINT64_MAX, high = 0, sum = 0, at;
 
-	if (module->memory_import_count > 0 || module->memory_count == 0
-	    || !memory_is_dropped(&module->memories[0]))
+	if (module->memory_import_count > 0 || module->memory_count == 0 ||
+	    !memory_is_dropped(&module->memories[0]))
 		return false;
 	for (uint32_t i = 0; i < module->data_count; i++) {
 		const struct module_data *data = &module->datas[i];
@@ -81,15 +81,14 @@ fill(const struct vm_module *module, const struct memory_image *image)
 	for (uint32_t i = 0; i < module->data_count; i++) {
 		const struct module_data *data = &module->datas[i];
 
-		if (data->mode == SEGMENT_ACTIVE
-		    && (!segment_range(module, data, &at)
-		        || (data->size > 0
-		            && !write_all(image->fd, data->bytes, data->size, at - image->start))))
+		if (data->mode == SEGMENT_ACTIVE &&
+		    (!segment_range(module, data, &at) ||
+		     (data->size > 0 &&
+		      !write_all(image->fd, data->bytes, data->size, at - image->start))))
 			return false;
 	}
 	return fcntl(image->fd, F_ADD_SEALS,
-	             F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
-	       == 0;
+	             F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0;
 }
 
 struct memory_image *

@@ -24,12 +24,12 @@ instance_layout_make(struct instance_layout *out, const struct vm_module *m, uin
 	size_t end = 0;
 
 	(void)place(&end, 1, sizeof(struct vm_instance));
-	out->own_memories = place(&end, m->memory_count - m->memory_import_count,
-	                          sizeof(struct vm_memory));
-	out->own_tables = place(&end, m->table_count - m->table_import_count,
-	                        sizeof(struct vm_table));
-	out->own_globals = place(&end, m->global_count - m->global_import_count,
-	                         sizeof(struct vm_global));
+	out->own_memories =
+	    place(&end, m->memory_count - m->memory_import_count, sizeof(struct vm_memory));
+	out->own_tables =
+	    place(&end, m->table_count - m->table_import_count, sizeof(struct vm_table));
+	out->own_globals =
+	    place(&end, m->global_count - m->global_import_count, sizeof(struct vm_global));
 	out->own_tags = place(&end, m->tag_count - m->tag_import_count, sizeof(struct vm_tag));
 	out->memories = place(&end, m->memory_count, sizeof(struct vm_memory *));
 	out->tables = place(&end, m->table_count, sizeof(struct vm_table *));
@@ -279,8 +279,8 @@ segments_make(struct vm_instance *instance, struct vm_error *err)
 /* --- active segments ------------------------------------------------------------------------ */
 
 static enum vm_status
-offset_eval(struct vm_instance *instance, const struct const_expr *expr, bool is_64,
-            uint64_t *out, struct vm_error *err)
+offset_eval(struct vm_instance *instance, const struct const_expr *expr, bool is_64, uint64_t *out,
+            struct vm_error *err)
 {
 	union global_cell cell;
 	enum vm_status st = constexpr_eval(instance, expr, &cell, err);

@@ -20,7 +20,6 @@ void instance_layout_make(struct instance_layout *out, const struct vm_module *m
  */
 VM_MUST_CHECK enum vm_status instance_make(struct vm_program *program, struct vm_store *store,
                                            const struct vm_tier *tier,
-                                           struct vm_instance **out_instance,
-                                           struct vm_error *err);
+                                           struct vm_instance **out_instance, struct vm_error *err);
 /* Drop what an instance holds outside of the store. */
 void instance_clear(struct vm_instance *instance);

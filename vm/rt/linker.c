@@ -91,8 +91,7 @@ failed:
 }
 
 static enum vm_status
-functype_check(const struct vm_engine *engine, const struct vm_functype *type,
-               struct vm_error *err)
+functype_check(const struct vm_engine *engine, const struct vm_functype *type, struct vm_error *err)
 {
 	const struct vm_limits *limits = &engine->limits;
 
@@ -243,8 +242,8 @@ link_module(const struct vm_linker *linker, const struct vm_store *store, struct
 }
 
 enum vm_status
-vm_program_new(struct vm_linker *linker, struct vm_module *module,
-               struct vm_program **out_program, struct vm_error *err)
+vm_program_new(struct vm_linker *linker, struct vm_module *module, struct vm_program **out_program,
+               struct vm_error *err)
 {
 	return link_module(linker, NULL, module, out_program, err);
 }

@@ -19,11 +19,11 @@ table_matches(const struct vm_engine *engine, const struct vm_table *table,
 {
 	const struct vm_tabletype *type = &table->type;
 
-	return type->is_64 == want->is_64
-	       && valtype_is_subtype(engine, type->element, want->element)
-	       && valtype_is_subtype(engine, want->element, type->element)
-	       && limits_match(table->size, type->has_max, type->max, want->min, want->has_max,
-	                       want->max);
+	return type->is_64 == want->is_64 &&
+	       valtype_is_subtype(engine, type->element, want->element) &&
+	       valtype_is_subtype(engine, want->element, type->element) &&
+	       limits_match(table->size, type->has_max, type->max, want->min, want->has_max,
+	                    want->max);
 }
 
 static bool
@@ -31,26 +31,26 @@ memory_matches(const struct vm_memory *memory, const struct vm_memorytype *want)
 {
 	const struct vm_memorytype *type = &memory->type;
 
-	return type->is_64 == want->is_64 && type->is_shared == want->is_shared
-	       && limits_match(memory->pages, type->has_max, type->max, want->min, want->has_max,
-	                       want->max);
+	return type->is_64 == want->is_64 && type->is_shared == want->is_shared &&
+	       limits_match(memory->pages, type->has_max, type->max, want->min, want->has_max,
+	                    want->max);
 }
 
 static bool
 global_matches(const struct vm_engine *engine, const struct vm_globaltype *type,
                const struct vm_globaltype *want)
 {
-	return type->is_mutable == want->is_mutable
-	       && valtype_is_subtype(engine, type->content, want->content)
-	       && (!want->is_mutable || valtype_is_subtype(engine, want->content, type->content));
+	return type->is_mutable == want->is_mutable &&
+	       valtype_is_subtype(engine, type->content, want->content) &&
+	       (!want->is_mutable || valtype_is_subtype(engine, want->content, type->content));
 }
 
 bool
 match_func(const struct vm_module *module, const struct module_import *import,
            const struct vm_type *found)
 {
-	return import->kind == VM_EXTERN_FUNC
-	       && type_is_subtype(found, module->funcs[import->index].type);
+	return import->kind == VM_EXTERN_FUNC &&
+	       type_is_subtype(found, module->funcs[import->index].type);
 }
 
 bool
@@ -148,7 +148,7 @@ add_type(struct text *text, const struct vm_externtype *type)
 	case VM_EXTERN_MEMORY:
 		add(text, "%smemory", type->of.memory.is_shared ? "shared " : "");
 		add_limits(text, type->of.memory.is_64, type->of.memory.min,
-			   type->of.memory.has_max, type->of.memory.max);
+		           type->of.memory.has_max, type->of.memory.max);
 		add(text, " pages");
 		break;
 	case VM_EXTERN_GLOBAL:

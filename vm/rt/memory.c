@@ -56,7 +56,7 @@ reserve(struct vm_memory *memory, uint64_t size_bytes, struct vm_error *err)
 
 	if (memory->type.is_64 && most > reserved)
 		reserved = most <= RESERVATION_BYTES_MAX || most == size_bytes ? most
-		           : size_bytes > RESERVATION_BYTES_MAX               ? size_bytes
+		           : size_bytes > RESERVATION_BYTES_MAX                ? size_bytes
 		                                                : RESERVATION_BYTES_MAX;
 	if (reserved > MEMORY_SLOT_BYTES || !pool_take_slot(engine, size_bytes, &slot)) {
 		void *map = mmap(NULL, reserved + MEMORY_GUARD_BYTES, PROT_NONE,
@@ -95,10 +95,9 @@ image_unmap(const struct vm_memory *memory)
 	if (memory->image_bytes == 0)
 		return wipe(memory->base, memory->size);
 	return mmap(memory->base + memory->image_start, memory->image_bytes, PROT_READ | PROT_WRITE,
-	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0)
-	           != MAP_FAILED
-	       && wipe(memory->base, memory->image_start)
-	       && wipe(memory->base + end, memory->size - end);
+	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED &&
+	       wipe(memory->base, memory->image_start) &&
+	       wipe(memory->base + end, memory->size - end);
 }
 
 bool
@@ -113,8 +112,7 @@ memory_map_image(struct vm_memory *memory, const struct memory_image *image)
 	uint8_t *at = memory->base + image->start;
 
 	if (mmap(at, image->size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, image->fd,
-	         0)
-	    != MAP_FAILED) {
+	         0) != MAP_FAILED) {
 		memory->image_start = image->start;
 		memory->image_bytes = image->size_bytes;
 		return true;
@@ -255,8 +253,8 @@ copy_bytes(struct vm_run *run, uint8_t *dst, const uint8_t *src, uint64_t len)
 }
 
 enum vm_trap
-memory_copy(struct vm_run *run, struct vm_memory *dst, uint64_t dst_address,
-            struct vm_memory *src, uint64_t src_address, uint64_t len)
+memory_copy(struct vm_run *run, struct vm_memory *dst, uint64_t dst_address, struct vm_memory *src,
+            uint64_t src_address, uint64_t len)
 {
 	if (is_outside(dst, dst_address, len) || is_outside(src, src_address, len))
 		return VM_TRAP_MEMORY_BOUNDS;
@@ -264,8 +262,8 @@ memory_copy(struct vm_run *run, struct vm_memory *dst, uint64_t dst_address,
 }
 
 enum vm_trap
-memory_write(struct vm_run *run, struct vm_memory *memory, uint64_t address,
-             const uint8_t *bytes, uint64_t len)
+memory_write(struct vm_run *run, struct vm_memory *memory, uint64_t address, const uint8_t *bytes,
+             uint64_t len)
 {
 	if (is_outside(memory, address, len))
 		return VM_TRAP_MEMORY_BOUNDS;

@@ -110,9 +110,8 @@ place_of(const struct name_table *table, uint64_t hash, struct vm_str module, st
 	for (;; at = (at + 1) & (table->room - 1)) {
 		struct name_entry *entry = table->entries[at];
 
-		if (entry == NULL
-		    || (entry->hash == hash && str_equal(entry->name, name)
-		        && str_equal(entry->module, module)))
+		if (entry == NULL || (entry->hash == hash && str_equal(entry->name, name) &&
+		                      str_equal(entry->module, module)))
 			return &table->entries[at];
 	}
 }

@@ -35,5 +35,5 @@ struct name_entry *names_find(const struct name_table *table, struct vm_str modu
  * Put an entry in, whose names are set and whose hash is filled in here. *out_old is the entry
  * of the same names that it replaces, or NULL. False when there is no memory: nothing has changed.
  */
-bool names_put(struct name_table *table, const struct vm_engine *engine,
-               struct name_entry *entry, struct name_entry **out_old);
+bool names_put(struct name_table *table, const struct vm_engine *engine, struct name_entry *entry,
+               struct name_entry **out_old);

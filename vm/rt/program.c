@@ -35,10 +35,9 @@ host_def_unref(struct host_def *def)
 struct vm_program *
 program_alloc(struct vm_module *module)
 {
-	struct vm_program *program =
-	    engine_alloc_zeroed(module->engine, 1,
-	                        sizeof(*program)
-	                            + module->import_count * sizeof(program->imports[0]));
+	struct vm_program *program = engine_alloc_zeroed(
+	    module->engine, 1,
+	    sizeof(*program) + module->import_count * sizeof(program->imports[0]));
 
 	if (program == NULL)
 		return NULL;
@@ -63,8 +62,8 @@ program_image(struct vm_program *program)
 {
 	struct memory_image *image = atomic_load_explicit(&program->image, memory_order_acquire);
 
-	if (image != NULL || !program->has_image
-	    || atomic_load_explicit(&program->uses, memory_order_relaxed) > 1)
+	if (image != NULL || !program->has_image ||
+	    atomic_load_explicit(&program->uses, memory_order_relaxed) > 1)
 		return image;
 	/* Whoever is second makes it; others copy in the meantime. */
 	if (atomic_fetch_add_explicit(&program->uses, 1, memory_order_relaxed) != 1)
@@ -84,8 +83,8 @@ vm_program_ref(struct vm_program *program)
 void
 vm_program_unref(struct vm_program *program)
 {
-	if (program == NULL
-	    || atomic_fetch_sub_explicit(&program->refs, 1, memory_order_acq_rel) != 1)
+	if (program == NULL ||
+	    atomic_fetch_sub_explicit(&program->refs, 1, memory_order_acq_rel) != 1)
 		return;
 
 	struct vm_module *module = program->module;

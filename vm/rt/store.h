@@ -45,8 +45,8 @@ struct vm_store {
 	uint64_t fuel_limit; /* given to the last vm_store_set_fuel; UINT64_MAX none */
 	uint64_t fuel_spent; /* before that */
 
-	atomic_int stop_fd; /* -1 none */
-	uint64_t deadline_ns; /* 0 none; the owner thread's */
+	atomic_int stop_fd;                           /* -1 none */
+	uint64_t deadline_ns;                         /* 0 none; the owner thread's */
 	struct vm_store *watch_next, *watch_previous; /* the watchdog's list, under its lock */
 	bool is_watched;
 

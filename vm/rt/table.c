@@ -81,8 +81,8 @@ table_grow(struct vm_table *table, uint64_t delta, void *init)
 		/* Half as much again, so that growing by one is cheap; else what is needed. */
 		uint64_t generous = min_u64(table->max, table->capacity + table->capacity / 2);
 
-		if ((generous < after || !set_capacity(table, generous))
-		    && !set_capacity(table, after))
+		if ((generous < after || !set_capacity(table, generous)) &&
+		    !set_capacity(table, after))
 			return -1;
 	}
 	fill(table->elems + before, init, delta);
@@ -151,8 +151,8 @@ table_init(struct vm_instance *instance, uint32_t segment, struct vm_table *tabl
 	if (is_outside(table->size, index, len) || is_outside(elem->count, source, len))
 		return VM_TRAP_TABLE_BOUNDS;
 	for (uint64_t i = 0; i < len; i++) {
-		if (i % BULK_ELEMENTS == BULK_ELEMENTS - 1
-		    && stop_of(instance->run) != VM_TRAP_NONE)
+		if (i % BULK_ELEMENTS == BULK_ELEMENTS - 1 &&
+		    stop_of(instance->run) != VM_TRAP_NONE)
 			return stop_of(instance->run);
 		table->elems[index + i] = elem->elems != NULL
 		                              ? elem->elems[source + i]
@@ -228,8 +228,8 @@ vm_table_new(struct vm_store *store, const struct vm_tabletype *type, const stru
 
 	if (!vm_valtype_is_ref(type->element) || !value_type_exists(type->element))
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-				    "table element type 0x%x is not a reference type",
-				    type->element);
+		                    "table element type 0x%x is not a reference type",
+		                    type->element);
 	if (type->min > most || (type->has_max && (type->max > most || type->max < type->min)))
 		return vm_error_set(
 		    err, VM_E_ARGUMENT, VM_NO_OFFSET,

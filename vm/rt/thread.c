@@ -5,10 +5,14 @@
 #include <stddef.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Room for the handler and those chained behind it, besides what the kernel stores. */
 enum { ALTSTACK_BYTES = 64 * 1024 };
+
+/* However large the limit: other mappings may lie further below. */
+enum { INITIAL_STACK_MAX = 64 << 20 };
 
 _Thread_local struct rt_thread rt_thread;
 _Thread_local struct vm_run *rt_current;
@@ -46,8 +50,8 @@ altstack_exists(void)
 
 	if (needed < 4096)
 		needed = 4096;
-	return sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE)
-	       && now.ss_size >= needed + 12 * 1024;
+	return sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE) &&
+	       now.ss_size >= needed + 12 * 1024;
 }
 
 static bool
@@ -71,23 +75,55 @@ altstack_make(void)
 	return true;
 }
 
-bool
-thread_prepare_slow(void)
+/*
+ * The first thread's stack ends where the system put the program's name, and grows as far as the
+ * limit says. pthread_getattr_np would read all of /proc/self/maps for it: a tenth of the time
+ * that a small program may take.
+ */
+static bool
+initial_stack_find(struct rt_thread *out)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t high = (uintptr_t)getauxval(AT_EXECFN);
+	struct rlimit limit;
+
+	if (gettid() != getpid() || getrlimit(RLIMIT_STACK, &limit) != 0)
+		return false;
+	uintptr_t size = INITIAL_STACK_MAX;
+	if (limit.rlim_cur < size)
+		size = (uintptr_t)limit.rlim_cur;
+	if (here >= high || high - here >= size)
+		return false;
+	out->stack_low = high - size;
+	out->stack_high = high;
+	return true;
+}
+
+static bool
+stack_find(struct rt_thread *out)
 {
 	pthread_attr_t attr;
 	void *low;
 	size_t size, guard;
 
-	if (!altstack_make() || pthread_getattr_np(pthread_self(), &attr) != 0)
+	if (pthread_getattr_np(pthread_self(), &attr) != 0)
 		return false;
-	bool is_known = pthread_attr_getstack(&attr, &low, &size) == 0
-	                && pthread_attr_getguardsize(&attr, &guard) == 0;
+	bool is_known = pthread_attr_getstack(&attr, &low, &size) == 0 &&
+	                pthread_attr_getguardsize(&attr, &guard) == 0;
 	(void)pthread_attr_destroy(&attr);
 	if (!is_known)
 		return false;
 	/* Some versions count the guard as stack: it is subtracted to be sure. */
-	rt_thread.stack_low = (uintptr_t)low + guard;
-	rt_thread.stack_high = (uintptr_t)low + size;
+	out->stack_low = (uintptr_t)low + guard;
+	out->stack_high = (uintptr_t)low + size;
+	return true;
+}
+
+bool
+thread_prepare_slow(void)
+{
+	if (!altstack_make() || !(initial_stack_find(&rt_thread) || stack_find(&rt_thread)))
+		return false;
 	rt_thread.is_ready = true;
 	return true;
 }

@@ -83,8 +83,8 @@ trap_install(struct vm_error *err)
 	(void)guest_text_is_not_empty;
 	(void)pthread_mutex_lock(&install_lock);
 	if (!is_installed) {
-		is_installed = handler_install(SIGSEGV, &earlier_segv)
-		               && handler_install(SIGBUS, &earlier_bus);
+		is_installed = handler_install(SIGSEGV, &earlier_segv) &&
+		               handler_install(SIGBUS, &earlier_bus);
 		if (!is_installed)
 			st = vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
 			                  "cannot install the handlers for memory faults: %s",

@@ -21,8 +21,8 @@ func_fits(const struct vm_store *store, uint32_t heap, const struct vm_func *fun
 		return false;
 	if (heap == VM_HEAP_FUNC)
 		return true;
-	return heap >= VM_HEAP_CONCRETE
-	       && type_is_subtype(func->type, type_of_heap(store->engine, heap));
+	return heap >= VM_HEAP_CONCRETE &&
+	       type_is_subtype(func->type, type_of_heap(store->engine, heap));
 }
 
 bool
@@ -36,8 +36,8 @@ value_fits(const struct vm_store *store, vm_valtype want, const struct vm_value 
 	uint32_t heap = vm_valtype_heap(want);
 	uint32_t top = heap_top(store->engine, heap);
 	if (value->of.ref == NULL)
-		return vm_valtype_is_nullable(want)
-		       && heap_top(store->engine, vm_valtype_heap(value->type)) == top;
+		return vm_valtype_is_nullable(want) &&
+		       heap_top(store->engine, vm_valtype_heap(value->type)) == top;
 	if (heap_top(store->engine, vm_valtype_heap(value->type)) != top)
 		return false;
 	if (top == VM_HEAP_FUNC)
@@ -57,11 +57,11 @@ value_misfit(vm_valtype want, const struct vm_value *value, const char *what, ui
 	(void)vm_valtype_text(value->type, found, sizeof(found));
 	bool is_ref = vm_valtype_is_ref(value->type);
 	return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET, "%s%s: expected %s, got %s%s", what,
-			    which, expected, found,
-			    !is_ref ? ""
-			    : value->of.ref == NULL
-				? " (null)"
-				: " that is not of the type or of another store");
+	                    which, expected, found,
+	                    !is_ref ? ""
+	                    : value->of.ref == NULL
+	                        ? " (null)"
+	                        : " that is not of the type or of another store");
 }
 
 uint32_t

@@ -36,7 +36,7 @@ watchdog_init(struct watchdog *watchdog, struct vm_error *err)
 	}
 	if (failed != 0)
 		return vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
-				    "cannot make the watchdog's lock: %s", strerror(failed));
+		                    "cannot make the watchdog's lock: %s", strerror(failed));
 	return VM_OK;
 }
 

@@ -45,8 +45,8 @@ print(void *env, struct vm_caller *caller, union vm_slot *slots, struct vm_error
 {
 	struct vm_extern memory;
 
-	if (vm_instance_export(caller->instance, VM_STR("memory"), &memory, err) != VM_OK
-	    || memory.kind != VM_EXTERN_MEMORY)
+	if (vm_instance_export(caller->instance, VM_STR("memory"), &memory, err) != VM_OK ||
+	    memory.kind != VM_EXTERN_MEMORY)
 		return vm_error_trap(err, VM_TRAP_HOST, "print: the module exports no memory");
 	const char *text = vm_memory_range(memory.of.memory, slots[0].u32, slots[1].u32);
 	if (text == NULL)
@@ -66,8 +66,8 @@ call(struct vm_instance *instance, const char *name, const int32_t *numbers, siz
 	struct vm_error err;
 
 	struct vm_str wanted = { name, strlen(name) };
-	if (vm_instance_export(instance, wanted, &func, &err) != VM_OK
-	    || func.kind != VM_EXTERN_FUNC) {
+	if (vm_instance_export(instance, wanted, &func, &err) != VM_OK ||
+	    func.kind != VM_EXTERN_FUNC) {
 		(void)printf("%s: no such function\n", name);
 		return;
 	}
@@ -138,7 +138,7 @@ main(void)
 		st = vm_linker_new(engine, &linker, &err);
 	if (st == VM_OK)
 		st = vm_linker_define_func(linker, VM_STR("env"), VM_STR("print"), &print_type,
-					   print, &printed, &err);
+		                           print, &printed, &err);
 	if (st == VM_OK) /* linked once, instantiated any number of times, by any thread */
 		st = vm_program_new(linker, module, &program, &err);
 	for (int i = 0; st == VM_OK && i < 2; i++)

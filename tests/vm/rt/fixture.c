@@ -111,8 +111,8 @@ call_i32(struct vm_instance *instance, const char *name, const int32_t *args, si
 	ck_assert_uint_le(arg_count, 8);
 	for (size_t i = 0; i < arg_count; i++)
 		values[i] = (struct vm_value){ .type = VM_I32, .of.i32 = args[i] };
-	enum vm_status st = vm_func_call(func, values, arg_count, &result,
-	                                 vm_func_type(func).result_count, &err);
+	enum vm_status st =
+	    vm_func_call(func, values, arg_count, &result, vm_func_type(func).result_count, &err);
 	if (st == VM_OK && out != NULL)
 		*out = result.of.i32;
 	return st;

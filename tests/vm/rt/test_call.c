@@ -78,8 +78,9 @@ START_TEST(argument_of_the_wrong_type_is_refused)
 	const struct argument_case *c = &argument_cases[_i];
 	struct vm_instance *instance = instantiate(WASM(identity));
 	struct vm_value args[7] = {
-		{ .type = VM_I32 }, { .type = VM_I64 }, { .type = VM_F32 }, { .type = VM_F64 },
-		{ .type = VM_V128 }, { .type = VM_FUNCREF }, { .type = VM_EXTERNREF },
+		{ .type = VM_I32 },       { .type = VM_I64 },  { .type = VM_F32 },
+		{ .type = VM_F64 },       { .type = VM_V128 }, { .type = VM_FUNCREF },
+		{ .type = VM_EXTERNREF },
 	};
 	struct vm_value results[7];
 
@@ -95,8 +96,8 @@ START_TEST(counts_have_to_be_right)
 {
 	struct vm_func *func = func_of(instantiate(WASM(add)), "add");
 	const struct vm_value args[3] = { { .type = VM_I32 },
-					  { .type = VM_I32 },
-					  { .type = VM_I32 } };
+		                          { .type = VM_I32 },
+		                          { .type = VM_I32 } };
 	struct vm_value results[2];
 
 	ck_assert_int_eq(vm_func_call(func, args, 1, results, 1, &err), VM_E_ARGUMENT);
@@ -115,8 +116,9 @@ START_TEST(function_of_another_store_is_refused)
 	struct vm_store *other;
 	struct vm_instance *foreign;
 	struct vm_value args[7] = {
-		{ .type = VM_I32 }, { .type = VM_I64 }, { .type = VM_F32 }, { .type = VM_F64 },
-		{ .type = VM_V128 }, { .type = VM_FUNCREF }, { .type = VM_EXTERNREF },
+		{ .type = VM_I32 },       { .type = VM_I64 },  { .type = VM_F32 },
+		{ .type = VM_F64 },       { .type = VM_V128 }, { .type = VM_FUNCREF },
+		{ .type = VM_EXTERNREF },
 	};
 	struct vm_value results[7];
 
@@ -231,8 +233,16 @@ END_TEST
 /* --- host functions ------------------------------------------------------------------------- */
 
 enum behaviour {
-	SUCCEED, TRAP_HOST, TRAP_LIMIT, EXIT_7, SILENT_TRAP, SILENT_EXIT, ODD_STATUS, SILENT_ODD,
-	STOP, LIE,
+	SUCCEED,
+	TRAP_HOST,
+	TRAP_LIMIT,
+	EXIT_7,
+	SILENT_TRAP,
+	SILENT_EXIT,
+	ODD_STATUS,
+	SILENT_ODD,
+	STOP,
+	LIE,
 };
 
 static enum vm_status
@@ -329,7 +339,7 @@ START_TEST(host_function_is_called_by_the_embedder)
 	                 VM_OK);
 	struct vm_instance *instance = instantiate(WASM(calls_host));
 	ck_assert_int_eq(vm_func_call(func_of(instance, "again"), args, 2, &result, 1, &err),
-			 VM_OK);
+	                 VM_OK);
 	ck_assert_int_eq(result.of.i32, 0); /* no instance called it */
 	behaviour = TRAP_HOST;
 	ck_assert_int_eq(vm_func_call(func_of(instance, "again"), args, 2, &result, 1, NULL),
@@ -371,9 +381,9 @@ nesting_instance(void)
 {
 	const struct vm_functype type = { i32, i32, 1, 1 };
 
-	ck_assert_int_eq(vm_linker_define_func(linker, VM_STR("host"), VM_STR("back"), &type, back,
-	                                       NULL, &err),
-	                 VM_OK);
+	ck_assert_int_eq(
+	    vm_linker_define_func(linker, VM_STR("host"), VM_STR("back"), &type, back, NULL, &err),
+	    VM_OK);
 	struct vm_instance *instance = instantiate(WASM(calls_back));
 	down = func_of(instance, "down");
 	return instance;
@@ -387,8 +397,8 @@ nest_endlessly(void *arg)
 
 	(void)arg;
 	deepest = 0;
-	if (call_i32(down->instance, "down", &endless, 1, NULL) != VM_TRAP
-	    || err.trap != VM_TRAP_STACK_OVERFLOW)
+	if (call_i32(down->instance, "down", &endless, 1, NULL) != VM_TRAP ||
+	    err.trap != VM_TRAP_STACK_OVERFLOW)
 		return NULL;
 	return &deepest;
 }

@@ -45,7 +45,7 @@ START_TEST(exports_are_found_by_name_and_index)
 	struct vm_externtype type;
 
 	ck_assert_int_eq(vm_instance_export(instance, VM_STR("absent"), &ext, &err),
-			 VM_E_NOT_FOUND);
+	                 VM_E_NOT_FOUND);
 	ck_assert_ptr_nonnull(strstr(err.message, "absent"));
 	vm_instance_export_at(instance, 0, &ext);
 	ck_assert_ptr_eq(ext.of.memory, export_of(instance, "memory").of.memory);
@@ -225,8 +225,9 @@ static struct wasm
 large_module(void)
 {
 	static uint8_t bytes[LARGE_BYTES + 200];
-	static const uint8_t head[] = { 0, 'a', 's', 'm', 1, 0, 0, 0, 5, 4, 1, 1, PAGES, 100,
-		                        7, 10, 1, 6, 'm', 'e', 'm', 'o', 'r', 'y', 2, 0 };
+	static const uint8_t head[] = { 0,   'a', 's', 'm',   1,   0,   0,  0, 5,
+		                        4,   1,   1,   PAGES, 100, 7,   10, 1, 6,
+		                        'm', 'e', 'm', 'o',   'r', 'y', 2,  0 };
 	uint8_t *at = bytes;
 
 	put(&at, head, sizeof(head));
@@ -291,8 +292,8 @@ START_TEST(large_data_is_mapped_from_the_second_time_on)
 		use_program(program, i > 0);
 	/* nothing of it in what the pool hands to others */
 	ck_assert_int_eq(vm_memory_new(store, &type, &memory, &err), VM_OK);
-	ck_assert(memory->base[0] == 0
-	          && memcmp(memory->base, memory->base + 1, memory->size - 1) == 0);
+	ck_assert(memory->base[0] == 0 &&
+	          memcmp(memory->base, memory->base + 1, memory->size - 1) == 0);
 	vm_program_unref(program);
 }
 END_TEST
@@ -437,7 +438,7 @@ link_and_run(void)
 	static const vm_valtype params[] = { VM_I32, VM_I64 }, results[] = { VM_I32 };
 	const struct vm_functype type = { params, results, 2, 1 };
 	const struct wasm modules[] = { WASM(lib), WASM(constants), WASM(segments),
-					WASM(calls_host) };
+		                        WASM(calls_host) };
 	struct vm_instance *instance;
 	struct vm_linker *l = NULL;
 	struct vm_store *s = NULL;
@@ -447,7 +448,7 @@ link_and_run(void)
 		st = vm_linker_new(engine, &l, &err);
 	if (st == VM_OK)
 		st = vm_linker_define_func(l, VM_STR("host"), VM_STR("f"), &type, nothing, NULL,
-					   &err);
+		                           &err);
 	for (size_t i = 0; st == VM_OK && i < 4; i++) {
 		struct vm_module *module = NULL;
 
@@ -481,7 +482,7 @@ START_TEST(every_allocation_may_fail)
 		ck_assert_msg(st == VM_OK || st == VM_E_NOMEM || st == VM_E_LIMIT,
 		              "allocation %ld fails: %s: %s", n, vm_status_name(st), err.message);
 		ck_assert_msg(blocks <= before + 4,
-			      "allocation %ld fails: %ld blocks left, had %ld", n, blocks, before);
+		              "allocation %ld fails: %ld blocks left, had %ld", n, blocks, before);
 	}
 	fixture_teardown();
 	ck_assert_int_eq(blocks, 0);

@@ -113,9 +113,9 @@ START_TEST(host_function_of_another_type_is_refused)
 	const struct vm_functype wrong = { i32, NULL, 1, 0 };
 	struct vm_instance *instance = NULL;
 
-	ck_assert_int_eq(vm_linker_define_func(linker, VM_STR("host"), VM_STR("f"), &wrong, sum,
-	                                       &zero, &err),
-	                 VM_OK);
+	ck_assert_int_eq(
+	    vm_linker_define_func(linker, VM_STR("host"), VM_STR("f"), &wrong, sum, &zero, &err),
+	    VM_OK);
 	ck_assert_int_eq(try_instantiate(WASM(calls_host), &instance), VM_E_LINK);
 	ck_assert_ptr_nonnull(strstr(err.message, "func (i32) -> ()"));
 }
@@ -136,8 +136,8 @@ START_TEST(host_function_type_is_checked)
 		many[i] = VM_I32;
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(vm_linker_define_func(linker, VM_STR("host"), VM_STR("f"),
-						       &types[i], sum, &zero, &err),
-				 i < 2 ? VM_E_ARGUMENT : VM_E_LIMIT);
+		                                       &types[i], sum, &zero, &err),
+		                 i < 2 ? VM_E_ARGUMENT : VM_E_LIMIT);
 }
 END_TEST
 
@@ -164,9 +164,8 @@ START_TEST(grown_objects_match_by_their_size)
 
 	ck_assert_str_eq(two_pages->description, "\"memory\" (memory 2)");
 	ck_assert_int_eq(vm_memory_grow(export_of(lib, "memory").of.memory, 1), 1);
-	ck_assert_int_eq(try_instantiate((struct wasm){ two_pages->bytes, two_pages->len },
-	                                 &instance),
-	                 VM_OK);
+	ck_assert_int_eq(
+	    try_instantiate((struct wasm){ two_pages->bytes, two_pages->len }, &instance), VM_OK);
 }
 END_TEST
 
@@ -188,7 +187,7 @@ START_TEST(host_function_passes_through_instances)
 	struct vm_instance *first = instantiate(WASM(calls_host));
 	struct vm_extern again = export_of(first, "again");
 	ck_assert_int_eq(vm_linker_define(linker, VM_STR("host"), VM_STR("f"), &again, &err),
-			 VM_OK);
+	                 VM_OK);
 	ck_assert_int_eq(call_f(instantiate(WASM(calls_host))), 42);
 }
 END_TEST

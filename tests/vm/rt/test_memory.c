@@ -203,14 +203,10 @@ is_zero(const uint8_t *p, uint64_t len)
 static const struct tenants_case {
 	uint64_t pages, grown, next_pages, next_grown;
 } tenants_cases[] = {
-	{ 1, 0, 1, 0 },   /* wiped */
-	{ 1, 3, 1, 3 },   /* what the second grows into was the first's */
-	{ 4, 0, 1, 3 },
-	{ 1, 0, 9, 0 },
-	{ 17, 0, 17, 0 }, /* dropped */
-	{ 3, 30, 2, 40 },
-	{ 64, 0, 1, 100 },
-	{ 0, 5, 0, 5 },
+	{ 1, 0, 1, 0 }, /* wiped */
+	{ 1, 3, 1, 3 }, /* what the second grows into was the first's */
+	{ 4, 0, 1, 3 },   { 1, 0, 9, 0 },    { 17, 0, 17, 0 }, /* dropped */
+	{ 3, 30, 2, 40 }, { 64, 0, 1, 100 }, { 0, 5, 0, 5 },
 };
 
 START_TEST(next_tenant_finds_zeros)
@@ -359,8 +355,9 @@ END_TEST
 
 START_TEST(tables_hold_references_of_their_type)
 {
-	const struct vm_tabletype type = { .element = VM_EXTERNREF, .min = 2, .has_max = true,
-		                           .max = 100 };
+	const struct vm_tabletype type = {
+		.element = VM_EXTERNREF, .min = 2, .has_max = true, .max = 100
+	};
 	int thing;
 	const struct vm_value null = { .type = VM_EXTERNREF };
 	const struct vm_value something = { .type = VM_EXTERNREF, .of.ref = &thing };
@@ -397,7 +394,8 @@ START_TEST(table_limits_are_obeyed)
 		.element = VM_FUNCREF, .min = 2, .has_max = true, .max = 1
 	};
 	const struct vm_tabletype wide = { .element = VM_FUNCREF, .is_64 = true, .min = 1 };
-	const struct vm_tabletype endless = { .element = VM_FUNCREF, .is_64 = true,
+	const struct vm_tabletype endless = { .element = VM_FUNCREF,
+		                              .is_64 = true,
 		                              .min = UINT64_MAX };
 	const struct vm_value null = { .type = VM_FUNCREF }, zero = { .type = VM_I32 };
 	struct vm_store_config config;

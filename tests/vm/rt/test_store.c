@@ -190,7 +190,7 @@ use_engine(const struct vm_engine_config *config)
 START_TEST(every_allocation_may_fail)
 {
 	const struct vm_allocator alloc = { failing_alloc, failing_realloc, failing_free,
-					    &failing };
+		                            &failing };
 	struct vm_engine_config config;
 	enum vm_status st = VM_E_NOMEM;
 

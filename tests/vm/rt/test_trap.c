@@ -293,6 +293,24 @@ START_TEST(every_thread_is_prepared_and_cleaned)
 }
 END_TEST
 
+/* Bounds as the C library sees them, against those found here. */
+START_TEST(bounds_of_the_first_threads_stack_are_right)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	pthread_attr_t attr;
+	void *low;
+	size_t size;
+
+	ck_assert_int_eq(pthread_getattr_np(pthread_self(), &attr), 0);
+	ck_assert_int_eq(pthread_attr_getstack(&attr, &low, &size), 0);
+	(void)pthread_attr_destroy(&attr);
+	ck_assert(rt_thread.stack_low < here && here < rt_thread.stack_high);
+	/* never lower than the library says, but for some rounding */
+	ck_assert(rt_thread.stack_low + 65536 >= (uintptr_t)low);
+	ck_assert(!thread_stack_is_low());
+}
+END_TEST
+
 static unsigned int
 mxcsr(void)
 {
@@ -367,6 +385,7 @@ unit_suite(void)
 	tcase_add_test(traps, entries_nest);
 	tcase_add_test(traps, handlers_run_on_a_stack_of_their_own);
 	tcase_add_test(traps, every_thread_is_prepared_and_cleaned);
+	tcase_add_test(traps, bounds_of_the_first_threads_stack_are_right);
 	tcase_add_test(traps, float_mode_is_restored);
 	tcase_add_test(traps, callers_registers_are_restored);
 	suite_add_tcase(suite, traps);

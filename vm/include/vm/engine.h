@@ -41,7 +41,7 @@ struct vm_engine_config {
 	const struct vm_allocator *allocator; /* copied; NULL: malloc */
 	uint32_t stack_bytes;    /* guest call stack of a store; default 4 MiB, 64 KiB..1 GiB */
 	uint32_t memory_slots_kept; /* idle 32-bit memory reservations kept for reuse; default 64 */
-	int stop_signal;         /* real-time signal that stops native code; 0: SIGRTMIN + 5 */
+	int stop_signal;         /* real-time, kept for native code's stops; 0: SIGRTMIN + 5 */
 };
 
 struct vm_engine;
@@ -51,8 +51,8 @@ VM_EXPORT void vm_engine_config_init(struct vm_engine_config *config);
 
 /*
  * config may be NULL for the defaults. The first engine of a process installs handlers for
- * SIGSEGV, SIGBUS and the stop signal; faults outside guest code go to the handlers that were
- * there before.
+ * SIGSEGV and SIGBUS; faults outside guest code go to the handlers that were there before. The
+ * handlers stay, so the library must not be unloaded.
  *
  * Returns VM_E_ARGUMENT a configured value is out of range
  *         VM_E_NOMEM, VM_E_IO

@@ -49,6 +49,7 @@ VM_EXPORT struct vm_functype vm_func_type(const struct vm_func *func);
 /*
  * Call a function. Counts and types of args are checked against its type; results has to have
  * room for all results, whose count has to be result_count.
+ * The calling thread needs 256 KiB of free stack, or the call ends as an exhausted call stack.
  *
  * Returns VM_E_ARGUMENT wrong count or type, saying which
  *         VM_TRAP       the guest trapped or was stopped: err->trap, message, frames
