@@ -14,14 +14,17 @@
 #define HELP_disable "refuse modules with "
 #define HELP_enable "allow modules with "
 
-#define SWITCH(verb, name, feature, text) \
+#define SWITCH(verb, name, feature, text)                                                          \
 	{ #verb "-" name, 0, NULL, "", CLI_REPEAT, HELP_##verb text },
 
+#define FLAG(name, help) { name, 0, NULL, "", CLI_REPEAT, help },
+
+/* clang-format off: rows */
 #define FEATURE_OPTIONS \
-	{ "wasm-1", 0, NULL, "", CLI_REPEAT, "allow what WebAssembly 1.0 has" }, \
-	{ "wasm-2", 0, NULL, "", CLI_REPEAT, "allow what WebAssembly 2.0 has" }, \
-	{ "wasm-3", 0, NULL, "", CLI_REPEAT, "allow what WebAssembly 3.0 has (the default)" }, \
-	{ "enable-all", 0, NULL, "", CLI_REPEAT, "allow every feature that there is a switch for" },
+	FLAG("wasm-1", "allow what WebAssembly 1.0 has") \
+	FLAG("wasm-2", "allow what WebAssembly 2.0 has") \
+	FLAG("wasm-3", "allow what WebAssembly 3.0 has (the default)") \
+	FLAG("enable-all", "allow every feature that there is a switch for")
 
 static const struct cli_option run_option_rows[] = {
 	{ "reactor", 0, NULL, "", 0,
@@ -42,12 +45,11 @@ static const struct cli_option run_option_rows[] = {
 	  "let each memory have N pages of 64 KiB at most" },
 	{ "tier", 0, "interp|native", "interp native", CLI_REPEAT,
 	  "how to run it: interpreted (the default), or as native code" },
-	{ "force-interpreter", 0, NULL, "", CLI_REPEAT, "the same as --tier interp" },
-	{ "enable-instruction-count", 0, NULL, "", CLI_REPEAT,
-	  "say afterwards how many instructions were executed" },
-	{ "enable-gas-measuring", 0, NULL, "", CLI_REPEAT, "say afterwards what the run cost" },
-	{ "enable-time-measuring", 0, NULL, "", CLI_REPEAT, "say afterwards how long it took" },
-	{ "enable-all-statistics", 0, NULL, "", CLI_REPEAT, "all of these three" },
+	FLAG("force-interpreter", "the same as --tier interp")
+	FLAG("enable-instruction-count", "say afterwards how many instructions were executed")
+	FLAG("enable-gas-measuring", "say afterwards what the run cost")
+	FLAG("enable-time-measuring", "say afterwards how long it took")
+	FLAG("enable-all-statistics", "all of these three")
 	FEATURE_OPTIONS
 #include "client/wasmedge/switches.def"
 	{ NULL, 0, NULL, NULL, 0, NULL },
@@ -58,6 +60,7 @@ static const struct cli_option load_option_rows[] = {
 #include "client/wasmedge/switches.def"
 	{ NULL, 0, NULL, NULL, 0, NULL },
 };
+/* clang-format on */
 #undef SWITCH
 
 static const struct cli_option completion_option_rows[] = {
@@ -77,10 +80,10 @@ static const struct cli_verb verbs[] = {
 	  verb_run },
 	{ "validate", "FILE...", "@file", 1, SIZE_MAX, 0,
 	  "Check that files are valid WebAssembly modules", load_option_rows, verb_validate },
-	{ "parse", "FILE", "@file", 1, 1, 0,
-	  "List the sections, imports and exports of a module", load_option_rows, verb_parse },
-	{ "completion", CLI_SHELLS, CLI_SHELLS, 1, 1, 0,
-	  "Print the completion script for a shell", completion_option_rows, verb_completion },
+	{ "parse", "FILE", "@file", 1, 1, 0, "List the sections, imports and exports of a module",
+	  load_option_rows, verb_parse },
+	{ "completion", CLI_SHELLS, CLI_SHELLS, 1, 1, 0, "Print the completion script for a shell",
+	  completion_option_rows, verb_completion },
 };
 
 static const struct cli_verb *const run_verb = &verbs[0];
@@ -126,9 +129,8 @@ options_normalise(int argc, char *const *argv, char **out_argv)
 {
 	static char run_word[] = "run", end_word[] = "--";
 	int from = 0, to = 0;
-	const struct cli_verb *verb = argc > 1 && argv[1][0] != '\0'
-	                                  ? cli_find_verb(&wasmedge_program, argv[1])
-	                                  : NULL;
+	const struct cli_verb *verb =
+	    argc > 1 && argv[1][0] != '\0' ? cli_find_verb(&wasmedge_program, argv[1]) : NULL;
 
 	if (argc > 0)
 		out_argv[to++] = argv[from++];
@@ -178,8 +180,7 @@ static const struct feature_switch {
 } feature_switches[] = {
 #define IS_disable false
 #define IS_enable true
-#define SWITCH(verb, name, feature, text) \
-	{ #verb "-" name, IS_##verb, VM_FEATURE_BIT(feature) },
+#define SWITCH(verb, name, feature, text) { #verb "-" name, IS_##verb, VM_FEATURE_BIT(feature) },
 #include "client/wasmedge/switches.def"
 #undef SWITCH
 };
@@ -290,8 +291,10 @@ read_dir(const char *text, struct run_options *options, char *message)
 	bool read_only = strcmp(host + host_len, ":readonly") == 0;
 
 	if (host[host_len] != '\0' && !read_only)
-		return refuse(message, "--dir: expected HOST, GUEST:HOST or GUEST:HOST:readonly, "
-		                       "got \"%s\"", text);
+		return refuse(message,
+		              "--dir: expected HOST, GUEST:HOST or GUEST:HOST:readonly, "
+		              "got \"%s\"",
+		              text);
 	if (host_len == 0)
 		return refuse(message, "--dir: \"%s\" names no folder of the host", text);
 	char *host_path = strndup(host, host_len);

@@ -69,8 +69,7 @@ report_error(const char *file, const struct vm_module *module, const struct vm_e
 {
 	fputs("wasmedge: ", stderr);
 	text_write_c(stderr, file);
-	fprintf(stderr, ": %s: ",
-	        err->status == VM_TRAP ? "trap" : vm_status_text(err->status));
+	fprintf(stderr, ": %s: ", err->status == VM_TRAP ? "trap" : vm_status_text(err->status));
 	text_write_c(stderr, err->message);
 	if (err->frame_count == 0)
 		write_place(module, err);

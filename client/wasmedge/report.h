@@ -8,7 +8,7 @@
 /* Exit codes. A guest that ends by itself gives its own. */
 enum {
 	EXIT_DONE = 0,
-	EXIT_REFUSED = 1, /* the command line, a file, a module: nothing ran */
+	EXIT_REFUSED = 1,   /* the command line, a file, a module: nothing ran */
 	EXIT_TRAPPED = 134, /* as a shell shows a program that aborted */
 };
 

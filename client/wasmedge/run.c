@@ -335,12 +335,12 @@ call_plain(const struct run *run, struct vm_func *func, int *out_code)
 
 /* Call the function with the words as its arguments and print its results, one a line. */
 static int
-call_typed(const struct run *run, struct vm_func *func, const char *name,
-           const char *const *words, size_t word_count)
+call_typed(const struct run *run, struct vm_func *func, const char *name, const char *const *words,
+           size_t word_count)
 {
 	struct vm_functype type = vm_func_type(func);
-	struct vm_value *values = calloc((size_t)type.param_count + type.result_count + 1,
-	                                 sizeof *values);
+	struct vm_value *values =
+	    calloc((size_t)type.param_count + type.result_count + 1, sizeof *values);
 	int code = EXIT_REFUSED;
 
 	if (values == NULL) {
@@ -351,8 +351,8 @@ call_typed(const struct run *run, struct vm_func *func, const char *name,
 	if (!read_arguments(name, &type, words, word_count, values))
 		goto done;
 	struct vm_error err;
-	enum vm_status st = vm_func_call(func, values, type.param_count, results,
-	                                 type.result_count, &err);
+	enum vm_status st =
+	    vm_func_call(func, values, type.param_count, results, type.result_count, &err);
 	code = failed(run, run->file, st, &err);
 	for (uint32_t i = 0; st == VM_OK && i < type.result_count; i++) {
 		value_write(stdout, &results[i]);

@@ -21,7 +21,7 @@ block_new(uint32_t size_bytes)
 	uint32_t class = 0;
 
 	while ((16u << class) < size_bytes + 16 && class < CLASSES - 1)
-		class++;
+		class ++;
 	struct block *block = free_blocks[class];
 	if (block != NULL) {
 		free_blocks[class] = block->next;

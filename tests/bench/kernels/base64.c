@@ -13,8 +13,8 @@ encode(void)
 	uint8_t *out = text;
 
 	for (uint32_t i = 0; i < LEN; i += 3) {
-		uint32_t group = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 |
-		                 bytes[i + 2];
+		uint32_t group =
+		    (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
 
 		*out++ = (uint8_t)digits[group >> 18];
 		*out++ = (uint8_t)digits[group >> 12 & 63];

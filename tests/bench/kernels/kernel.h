@@ -15,7 +15,8 @@
 #if defined __wasm__
 __attribute__((export_name("run")))
 #endif
-uint32_t run(uint32_t n);
+uint32_t
+run(uint32_t n);
 
 /* xorshift32; *state must not be 0. */
 static inline uint32_t

@@ -12,7 +12,8 @@ spread(float from[SIDE][SIDE], float to[SIDE][SIDE])
 		for (int column = 1; column < SIDE - 1; column++)
 			to[row][column] = from[row][column] * 0.5f +
 			                  (from[row - 1][column] + from[row + 1][column] +
-			                   from[row][column - 1] + from[row][column + 1]) * 0.125f;
+			                   from[row][column - 1] + from[row][column + 1]) *
+			                      0.125f;
 }
 
 uint32_t
