@@ -19,7 +19,7 @@
 
 #define FLAG(name, help) { name, 0, NULL, "", CLI_REPEAT, help },
 
-/* clang-format off: rows */
+/* clang-format off */
 #define FEATURE_OPTIONS \
 	FLAG("wasm-1", "allow what WebAssembly 1.0 has") \
 	FLAG("wasm-2", "allow what WebAssembly 2.0 has") \
