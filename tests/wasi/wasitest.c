@@ -475,8 +475,7 @@ run_test(const struct test *test, struct result *result)
 		free_run(&run);
 		return;
 	}
-	result->exit_code = 0;
-	result->outcome = EXITED;
+	enum outcome outcome = EXITED;
 	if (st == VM_OK)
 		st = invoke != NULL ? run_invoke(&run, invoke, result, &err)
 		                    : run_command(&run, &err);
@@ -486,11 +485,12 @@ run_test(const struct test *test, struct result *result)
 		result->exit_code = TRAP_STATUS;
 		snprintf(result->message, sizeof result->message, "trap: %s", err.message);
 	} else if (st != VM_OK) {
-		result->outcome = st == VM_E_UNSUPPORTED ? SKIPPED : BROKEN;
+		outcome = st == VM_E_UNSUPPORTED ? SKIPPED : BROKEN;
 		snprintf(result->message, sizeof result->message, "%s: %s", vm_status_name(st),
 		         err.message);
 	}
 	free_run(&run);
+	result->outcome = outcome; /* only now: until here it has crashed, if it ends */
 }
 
 /* --- in the parent ------------------------------------------------------------------------ */
