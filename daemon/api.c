@@ -215,7 +215,7 @@ begin(struct request *r)
 	if (endpoint->begin != NULL)
 		endpoint->begin(r);
 	else if (r->expects_body)
-		request_fail(r, RPC_BODY_TOO_LARGE, "this operation takes no body");
+		(void)request_expect_body(r, 0);
 }
 
 static void

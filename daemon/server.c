@@ -21,6 +21,7 @@
 #define REQUESTS_KEPT 128     /* released requests kept for reuse */
 #define STREAM_BLOCK_BYTES 8192
 #define BACKLOG 1024
+#define SWALLOWED_BYTES_MAX 16777216 /* of a body that was refused for another reason than size */
 #define SEND_BYTES_PER_MS 16  /* slowest reader: 16 KB/s, besides the body timeout */
 
 /* What a connection is waiting for; each wait has a list, and a deadline of its own. */
@@ -481,6 +482,7 @@ request_expect_body(struct request *request, uint64_t limit)
 {
 	request->body_limit = limit;
 	if (request->facts.length > limit) {
+		request->must_close = true;
 		request_fail(request, RPC_BODY_TOO_LARGE,
 		             "the body has %llu bytes, this operation takes at most %llu",
 		             (unsigned long long)request->facts.length, (unsigned long long)limit);
@@ -652,6 +654,18 @@ queue_response(struct request *r)
 	return queued == MHD_YES;
 }
 
+/*
+ * Whether a reply goes out before the body, which is then not read and ends the connection.
+ * Many clients do not listen while they send and see nothing but a broken connection then, so a
+ * body that is not too much is read and dropped first, unless its sender waits to be asked.
+ */
+static bool
+refuses_body(const struct request *r)
+{
+	return r->stage == REQUEST_BEGIN && r->expects_body &&
+	       (r->facts.expects_continue || r->facts.length > SWALLOWED_BYTES_MAX);
+}
+
 void
 request_reply(struct request *request, struct reply *reply)
 {
@@ -661,9 +675,7 @@ request_reply(struct request *request, struct reply *reply)
 	}
 	request->status = reply->status;
 	request->slug = reply->slug;
-	/* A body that was refused is not read, so nobody knows where a next request starts. */
-	if (reply->must_close || (request->stage == REQUEST_BEGIN && request->expects_body))
-		request->must_close = true;
+	request->must_close |= reply->must_close || refuses_body(request);
 	request->response = make_response(request, reply);
 	reply_clear(reply);
 	if (request->response == NULL) {
@@ -784,7 +796,7 @@ begin(struct request *r, const char *method, const char *version)
 		           verdict == GUARD_HOST_UNKNOWN ? METRIC_refusal_HOST
 		                                         : METRIC_refusal_MALFORMED,
 		           0, 1);
-		r->expects_body = true; /* who knows: answer at once and close */
+		r->must_close = true; /* nobody knows where a next request would begin */
 		request_fail(r, guard_verdict_code(verdict), "%s", guard_verdict_detail(verdict));
 		return;
 	}
@@ -799,10 +811,10 @@ on_begin(struct request *r, const char *method, const char *version)
 	if (request_is_replied(r)) {
 		if (r->response == NULL)
 			return MHD_NO;
-		if (r->expects_body)
+		if (r->must_close)
 			return queue_response(r) ? MHD_YES : MHD_NO;
 	}
-	/* Without a body the reply has to wait for the next call, to keep the connection. */
+	/* To keep the connection the reply has to wait for the end of the request. */
 	r->stage = REQUEST_BODY;
 	wait_for(r->connection, r->expects_body ? WAIT_BODY : WAIT_NONE,
 	         r->server->config->limits_body_timeout);

@@ -8,7 +8,7 @@
  *
  * A request's way: begin (header complete, guard passed) -> [data] -> finish (body complete) ->
  * request_reply, at once or later -> end. While nothing has been replied after finish, the
- * connection is suspended. A reply given in begin comes before the body, which is then not read.
+ * connection is suspended. A body that is refused in begin is not read, or dropped.
  *
  * Owns:    connections and requests; listening descriptors handed to server_listen
  * Threads: everything on the loop's thread
@@ -51,6 +51,7 @@ struct request {
 	struct guard_str target;
 	struct guard_facts facts;
 	bool is_unix;        /* came over the Unix socket */
+	bool expects_body;
 	uint64_t started_us; /* CLOCK_MONOTONIC, when the header was complete */
 	char *body;          /* what has arrived, when it is buffered; with a NUL behind it */
 	size_t body_len;
@@ -58,6 +59,8 @@ struct request {
 	uint64_t sent_bytes; /* of the reply's body, as queued */
 	unsigned status;     /* of the reply, 0 before; 499 when the client left without one */
 	const char *slug;    /* of the problem replied, or NULL */
+
+	bool must_close; /* the connection ends with the reply; set by anybody */
 
 	/* for the application to write */
 	struct rpc_match match;
@@ -75,8 +78,6 @@ struct request {
 	struct MHD_Connection *mhd;
 	struct MHD_Response *response; /* made, but not to be queued yet */
 	enum request_stage stage;
-	bool expects_body;
-	bool must_close;
 	bool is_gone;
 	bool is_stream_waiting;
 	bool is_watched;
