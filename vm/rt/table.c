@@ -85,7 +85,8 @@ table_grow(struct vm_table *table, uint64_t delta, void *init)
 		    !set_capacity(table, after))
 			return -1;
 	}
-	fill(table->elems + before, init, delta);
+	if (delta > 0) /* an empty table may have no elements to point at */
+		fill(table->elems + before, init, delta);
 	table->size = after;
 	return (int64_t)before;
 }
