@@ -155,7 +155,7 @@ attach_wasi(const struct run *run, struct vm_error *err)
 		.stdout_stream = { .kind = VM_WASI_FD, .fd = 1 },
 		.stderr_stream = { .kind = VM_WASI_FD, .fd = 2 },
 	};
-	st = vm_wasi_define(run->linker, err);
+	st = vm_wasi_define_imports(run->linker, run->module, err);
 	if (st == VM_OK)
 		st = vm_wasi_attach(run->store, &config, err);
 done:

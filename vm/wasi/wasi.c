@@ -139,6 +139,47 @@ vm_wasi_define(struct vm_linker *linker, struct vm_error *err)
 	return st;
 }
 
+static bool
+is_named(struct vm_str str, const char *name)
+{
+	return strlen(name) == str.len && memcmp(name, str.data, str.len) == 0;
+}
+
+/* Define the function of a generation that the import names, if there is one. */
+static enum vm_status
+define_import(struct vm_linker *linker, const struct vm_import *import, struct vm_error *err)
+{
+	bool is_preview1 = is_named(import->module, wasi_abi_preview1.module);
+
+	if (!is_preview1 && !is_named(import->module, wasi_abi_unstable.module))
+		return VM_OK;
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		if (!is_named(import->name, rows[i].name))
+			continue;
+		if (is_preview1)
+			return define_row(linker, i, &wasi_abi_preview1, call_preview1, err);
+		if (rows[i].since == UNSTABLE)
+			return define_row(linker, i, &wasi_abi_unstable, call_unstable, err);
+	}
+	return VM_OK;
+}
+
+enum vm_status
+vm_wasi_define_imports(struct vm_linker *linker, const struct vm_module *module,
+                       struct vm_error *err)
+{
+	uint32_t count = vm_module_import_count(module);
+	enum vm_status st = VM_OK;
+
+	for (uint32_t i = 0; i < count && st == VM_OK; i++) {
+		struct vm_import import;
+
+		vm_module_import(module, i, &import);
+		st = define_import(linker, &import, err);
+	}
+	return st;
+}
+
 /* --- the state of a store ----------------------------------------------------------------- */
 
 static enum vm_status
