@@ -4,11 +4,13 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +30,8 @@
 #define DRAIN_LOOK_MS 20
 #define DRAIN_GRACE_MS 3000   /* cancelled guests have this long to end */
 #define WRITER_SILENT_US 10000000
+#define TRIM_MS 10000
+#define TRIM_BYTES 16777216   /* freed memory worth giving back to the system */
 
 /* --- parts -------------------------------------------------------------------------------- */
 
@@ -389,6 +393,15 @@ feed_watchdog(uv_timer_t *timer)
 		notify_watchdog(&daemon->notify);
 }
 
+/* A burst of connections or uploads leaves memory that the allocator would keep for good. */
+static void
+trim_memory(uv_timer_t *timer)
+{
+	(void)timer;
+	if (mallinfo2().fordblks > TRIM_BYTES)
+		malloc_trim(0);
+}
+
 static void
 start_timers(struct daemon *daemon)
 {
@@ -396,7 +409,9 @@ start_timers(struct daemon *daemon)
 
 	uv_timer_init(daemon->loop, &daemon->drain_timer);
 	uv_timer_init(daemon->loop, &daemon->watchdog_timer);
+	uv_timer_init(daemon->loop, &daemon->trim_timer);
 	daemon->drain_timer.data = daemon->watchdog_timer.data = daemon;
+	uv_timer_start(&daemon->trim_timer, trim_memory, TRIM_MS, TRIM_MS);
 	if (period_ms > 0)
 		uv_timer_start(&daemon->watchdog_timer, feed_watchdog, 0, period_ms);
 }
@@ -455,6 +470,7 @@ close_handles(struct daemon *daemon)
 	if (daemon->drain_timer.data != NULL) {
 		uv_close((uv_handle_t *)&daemon->drain_timer, NULL);
 		uv_close((uv_handle_t *)&daemon->watchdog_timer, NULL);
+		uv_close((uv_handle_t *)&daemon->trim_timer, NULL);
 	}
 	if (daemon->mailbox.async.data != NULL)
 		mailbox_close(&daemon->mailbox);
@@ -491,7 +507,19 @@ remove_socket(struct daemon *daemon)
 	free(daemon->unix_path);
 }
 
-/* The main thread has all signals of libuv's; SIGPIPE is of no use to a server. */
+/* Each connection is a descriptor: take as many as the system lets us have. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* libuv takes the signals that it watches; SIGPIPE is of no use to a server. */
 static void
 set_signals(void)
 {
@@ -515,6 +543,7 @@ daemon_run(struct config *config, const struct config_sources *sources,
 	struct server_app app;
 
 	set_signals();
+	raise_descriptor_limit();
 	set_log(config);
 	json_object_seed(0);
 	bool has_started = start(&daemon, &app);

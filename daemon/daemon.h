@@ -51,6 +51,7 @@ struct daemon {
 	uv_signal_t signals[3];
 	uv_timer_t drain_timer;
 	uv_timer_t watchdog_timer;
+	uv_timer_t trim_timer;
 	uint64_t drain_began_ms;
 	bool is_hurried;
 	int stop_signal; /* that the engine sends to its workers */
