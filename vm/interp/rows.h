@@ -9,7 +9,7 @@
  *     ROW_LOAD(symbol, R)        memarg
  *     ROW_STORE(symbol, A)
  *     ROW_VECTOR(symbol, imm, sig)
- *     ROW_OTHER(symbol)          has code of its own in translate.c
+ *     ROW_OTHER(symbol)          has code of its own in instructions.c
  *
  * A combination of immediate and signature without a line here does not compile.
  */
