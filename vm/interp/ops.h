@@ -69,6 +69,9 @@
 
 #define NEXT(words) GOTO(ip + (words))
 
+/* Whether somebody wants the program to stop: the trap is in the flag. */
+#define STOPPED() unlikely(atomic_load_explicit(&inst->run->stop, memory_order_relaxed) != 0)
+
 /* End the program here. */
 #define TRAP(code) return interp_trap(ip, fp, inst, (code))
 #define FAIL(status) return interp_fail(ip, fp, inst, (status))
@@ -106,6 +109,18 @@ vec_of_f32(float value)
 
 	return (vec)v;
 #endif
+}
+
+/* Where an access to any memory lies; NULL when it is out of bounds. */
+static inline __attribute__((always_inline)) uint8_t *
+checked_address(const struct vm_memory *memory, union vm_slot slot, uint64_t offset, uint64_t width)
+{
+	uint64_t address = memory->type.is_64 ? slot.u64 : slot.u32;
+	uint64_t size = memory->size;
+
+	if (offset > size || address > size - offset || width > size - offset - address)
+		return NULL;
+	return memory->base + address + offset;
 }
 
 /* Per signature letter: the C type, and how to read and write slots and accumulators. */

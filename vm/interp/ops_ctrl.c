@@ -71,8 +71,6 @@ HANDLER(h_zero)
 
 /* --- branches ------------------------------------------------------------------------------- */
 
-#define STOPPED() unlikely(atomic_load_explicit(&inst->run->stop, memory_order_relaxed) != 0)
-
 HANDLER(h_jump)
 {
 	GOTO(ip + ip[1].imm);

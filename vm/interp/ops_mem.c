@@ -39,7 +39,8 @@
 #define CONVERT_d(v) (v)
 
 /* An unaligned access of the type. */
-#define UNALIGNED(type, address) (*(struct { type v; } __attribute__((packed, may_alias)) *)(address))
+#define UNALIGNED(type, address)                                                                   \
+	(*(struct { type v; } __attribute__((packed, may_alias)) *)(address))
 
 /* Where a 32-bit address lies, offset in the low half of word 1. */
 #define EFFECTIVE(address) (mem + (uint64_t)(uint32_t)(address) + (uint32_t)ip[1].imm)
@@ -60,18 +61,7 @@
 	LOAD_ONE(symbol, h_##symbol##_##form##_S, R, address, words, TO_SLOT)                      \
 	LOAD_ONE(symbol, h_##symbol##_##form##_A, R, address, words, TO_ACC)
 
-/* Any memory: word 2 the offset, word 3 the memory. NULL when the access is out of bounds. */
-static inline uint8_t *
-checked_address(const struct vm_memory *memory, union vm_slot slot, uint64_t offset, uint64_t width)
-{
-	uint64_t address = memory->type.is_64 ? slot.u64 : slot.u32;
-	uint64_t size = memory->size;
-
-	if (offset > size || address > size - offset || width > size - offset - address)
-		return NULL;
-	return memory->base + address + offset;
-}
-
+/* Of any memory (load_any, store_any): word 2 the offset, word 3 the memory. */
 #define ROW_LOAD(symbol, R)                                                                        \
 	LOAD_FORM(symbol, S, R, EFFECTIVE(fp[ip[1].a_].u32), 2)                                    \
 	LOAD_FORM(symbol, A, R, EFFECTIVE(acc), 2)                                                 \

@@ -83,8 +83,6 @@
  * constant in a; AI: the constant in a. Floats have the constant in a third word. Backward
  * branches look at the stop flag, so that every loop does.
  */
-#define STOPPED() unlikely(atomic_load_explicit(&inst->run->stop, memory_order_relaxed) != 0)
-
 #define BRANCH_ONE(symbol, name, x, y, words, sense, check)                                        \
 	static HANDLER(name)                                                                       \
 	{                                                                                          \

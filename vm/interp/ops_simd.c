@@ -1,7 +1,7 @@
 /*
  * ops_simd.c - handlers of vector instructions, made from the rows of the opcode table.
  *
- * Operands and results are in slots, see vector() in translate.c.
+ * Operands and results are in slots, see vector() in instructions.c.
  *
  * Spec: Core 3.0, sections 4.3.5 and 4.4.3
  */
@@ -46,7 +46,7 @@ v128_to(void *to, union v128 v)
 #define VECTOR_NONE_v_i(symbol)                                                                    \
 	VECTOR_HANDLER(symbol, TO_SLOT_i(ip[1].d, simd_##symbol(V(ip[1].a)));)
 
-/* --- lanes ------------------------------------------------------------------------------------------ */
+/* --- lanes --------------------------------------------------------------------------------- */
 
 /* The lane field of a shape, by symbol. */
 #define LANES_I8X16_SPLAT u8
@@ -125,7 +125,7 @@ v128_to(void *to, union v128 v)
 	}                                                                                          \
 	const handler vector_##symbol = h_##symbol;
 
-/* --- memory ------------------------------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------------------------- */
 
 /*
  * How many bytes, and what they become (loads) or come from (stores): v the vector, p the bytes
@@ -197,25 +197,12 @@ zero_extended(const uint8_t *p, size_t width)
 	return v;
 }
 
-/* Word 2 the offset, word 3 the memory and above it the lane. NULL when out of bounds. */
-static inline __attribute__((always_inline)) uint8_t *
-vector_address(struct vm_instance *instance, union vm_slot slot, const union word *at,
-               uint64_t width)
-{
-	const struct vm_memory *memory = instance->memories[(uint32_t)at[3].u64];
-	uint64_t address = memory->type.is_64 ? slot.u64 : slot.u32;
-	uint64_t offset = at[2].u64;
-	uint64_t size = memory->size;
-
-	if (offset > size || address > size - offset || width > size - offset - address)
-		return NULL;
-	return memory->base + address + offset;
-}
-
+/* Word 2 the offset, word 3 the memory and above it the lane. */
 #define VECTOR_ACCESS(symbol, ...)                                                                 \
 	static HANDLER(h_##symbol)                                                                 \
 	{                                                                                          \
-		uint8_t *p = vector_address(inst, fp[ip[1].a], ip, WIDTH_##symbol);                \
+		uint8_t *p = checked_address(inst->memories[(uint32_t)ip[3].u64], fp[ip[1].a],     \
+		                             ip[2].u64, WIDTH_##symbol);                           \
 		uint32_t lane = (uint32_t)(ip[3].u64 >> 32);                                       \
 		(void)lane;                                                                        \
 		if (unlikely(p == NULL))                                                           \
@@ -239,7 +226,7 @@ vector_address(struct vm_instance *instance, union vm_slot slot, const union wor
 		memcpy(p, v.u8 + lane % (16 / WIDTH_##symbol) * WIDTH_##symbol, WIDTH_##symbol);   \
 	})
 
-/* --- rows ----------------------------------------------------------------------------------------------- */
+/* --- rows ---------------------------------------------------------------------------------- */
 
 #define ROW_COMPARE(symbol, A)
 #define ROW_BINARY(symbol, A, R)
