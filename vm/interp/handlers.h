@@ -64,13 +64,13 @@ enum form_store { STORE_SS, STORE_SA, STORE_AS, STORE_SI, STORE_AI, STORE_AV, FO
 	/* control */                                                                              \
 	X(jump)            /* imm */                                                               \
 	X(jump_back)       /* imm, looks at the stop flag */                                       \
-	X(branch_nz_S) X(branch_nz_A) X(branch_z_S) X(branch_z_A)         /* d, imm; i32 */         \
+	X(branch_nz_S) X(branch_nz_A) X(branch_z_S) X(branch_z_A) /* d, imm; i32 */                \
 	X(branch_nz_S_back) X(branch_nz_A_back)                                                    \
 	X(branch_z_S_back) X(branch_z_A_back)                                                      \
-	X(branch_nz64_S) X(branch_nz64_A) X(branch_z64_S) X(branch_z64_A) /* d, imm; i64, refs */   \
+	X(branch_nz64_S) X(branch_nz64_A) X(branch_z64_S) X(branch_z64_A) /* d, imm; i64, refs */  \
 	X(branch_nz64_S_back) X(branch_nz64_A_back)                                                \
 	X(branch_z64_S_back) X(branch_z64_A_back)                                                  \
-	X(table_S) X(table_A) /* index d; imm targets, then words: one a target, default last */    \
+	X(table_S) X(table_A) /* index d; imm targets, then words: one a target, default last */   \
 	X(return_)         /* link at a */                                                         \
 	X(return_S)        /* slot 0 <- d; link at a */                                            \
 	X(return_A) X(return_F) X(return_D)                                                        \
@@ -80,7 +80,7 @@ enum form_store { STORE_SS, STORE_SA, STORE_AS, STORE_SI, STORE_AI, STORE_AV, FO
 	/* calls: arguments, and the callee's frame, from slot d */                                \
 	X(call)            /* word 2: function */                                                  \
 	X(call_import)     /* imm: index of the import */                                          \
-	X(call_indirect_S) X(call_indirect_A) /* index a; word 2: type; word 3: table, is_64 */     \
+	X(call_indirect_S) X(call_indirect_A) /* index a; word 2: type; word 3: table, is_64 */    \
 	X(call_ref)        /* reference a */                                                       \
 	/* tail calls: a link slot of this frame, b parameter slots */                             \
 	X(tail_call)       /* word 2: function */                                                  \

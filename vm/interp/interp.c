@@ -27,7 +27,7 @@ struct interp_lock {
 	pthread_mutex_t mutex;
 };
 
-/* --- module code --------------------------------------------------------------------------------- */
+/* --- module code --------------------------------------------------------------------------- */
 
 static void
 module_code_free(void *code)
@@ -107,7 +107,7 @@ func_code(void *code, uint32_t function)
 	return &im->funcs[function - im->module->func_import_count];
 }
 
-/* --- translation ----------------------------------------------------------------------------------- */
+/* --- translation --------------------------------------------------------------------------- */
 
 /* Room for a function's code, behind that of others where it fits. */
 static union word *
@@ -173,7 +173,7 @@ interp_translate(struct interp_func *func, struct vm_error *err)
 	return st;
 }
 
-/* --- from addresses back to functions ----------------------------------------------------------------- */
+/* --- from addresses back to functions ------------------------------------------------------ */
 
 static const struct interp_func *
 find_in_chunk(const struct code_chunk *chunk, const union word *ip)
@@ -230,7 +230,7 @@ interp_offset(const struct interp_func *func, const union word *ip)
 	return offset;
 }
 
-/* --- where a program stopped ---------------------------------------------------------------------------- */
+/* --- where a program stopped --------------------------------------------------------------- */
 
 enum vm_status
 interp_trap(const union word *at, union vm_slot *frame, struct vm_instance *instance,
@@ -314,7 +314,7 @@ describe_trap(struct vm_run *run)
 	add_backtrace(run, err);
 }
 
-/* --- entering --------------------------------------------------------------------------------------------- */
+/* --- entering ------------------------------------------------------------------------------ */
 
 static const union word exit_code[2] = { { .fn = h_exit }, { .u64 = 0 } };
 
@@ -364,7 +364,10 @@ enter_frame(struct vm_func *func, struct vm_run *run, union vm_slot *frame)
 	link[LINK_IP].u64 = (uintptr_t)exit_code;
 	link[LINK_FP].ref = frame;
 	struct interp_regs regs = {
-		.ip = code->code, .fp = frame, .mem = func->instance->memory0, .inst = func->instance
+		.ip = code->code,
+		.fp = frame,
+		.mem = func->instance->memory0,
+		.inst = func->instance,
 	};
 	run->trap = VM_TRAP_NONE;
 	run->stopped_at = NULL;

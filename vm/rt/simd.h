@@ -73,7 +73,7 @@ union v128 {
 		return r;                                                                          \
 	}
 
-/* --- saturation ---------------------------------------------------------------------------------- */
+/* --- saturation ---------------------------------------------------------------------------- */
 
 SIMD_FN int32_t
 simd_clamp(int32_t value, int32_t low, int32_t high)
@@ -86,7 +86,7 @@ simd_clamp(int32_t value, int32_t low, int32_t high)
 #define SAT_I16(v) ((int16_t)simd_clamp((v), -32768, 32767))
 #define SAT_U16(v) ((uint16_t)simd_clamp((v), 0, 65535))
 
-/* --- bits ------------------------------------------------------------------------------------------ */
+/* --- bits ---------------------------------------------------------------------------------- */
 
 SIMD_UNARY(V128_NOT, 2, u64, ~a.u64[i])
 SIMD_BINARY(V128_AND, 2, u64, a.u64[i] & b.u64[i])
@@ -101,7 +101,7 @@ simd_V128_ANY_TRUE(union v128 a)
 	return (a.u64[0] | a.u64[1]) != 0;
 }
 
-/* --- integer lanes ----------------------------------------------------------------------------------- */
+/* --- integer lanes ------------------------------------------------------------------------- */
 
 #define SIMD_COMPARE_LANES(SHAPE, count, u, s)                                                     \
 	SIMD_BINARY(SHAPE##_EQ, count, s, a.u[i] == b.u[i] ? -1 : 0)                               \
@@ -187,7 +187,7 @@ simd_popcount8(uint8_t v)
 
 SIMD_UNARY(I8X16_POPCNT, 16, u8, simd_popcount8(a.u8[i]))
 
-/* --- widths -------------------------------------------------------------------------------------------- */
+/* --- widths -------------------------------------------------------------------------------- */
 
 SIMD_BINARY(I8X16_NARROW_I16X8_S, 16, i8, SAT_I8(i < 8 ? a.i16[i & 7] : b.i16[i & 7]))
 SIMD_BINARY(I8X16_NARROW_I16X8_U, 16, u8, SAT_U8(i < 8 ? a.i16[i & 7] : b.i16[i & 7]))
@@ -217,7 +217,7 @@ SIMD_UNARY(I16X8_EXTADD_PAIRWISE_I8X16_U, 8, u16, (uint16_t)(a.u8[2 * i] + a.u8[
 SIMD_UNARY(I32X4_EXTADD_PAIRWISE_I16X8_S, 4, i32, a.i16[2 * i] + a.i16[2 * i + 1])
 SIMD_UNARY(I32X4_EXTADD_PAIRWISE_I16X8_U, 4, u32, (uint32_t)a.u16[2 * i] + a.u16[2 * i + 1])
 
-/* --- float lanes ------------------------------------------------------------------------------------------ */
+/* --- float lanes --------------------------------------------------------------------------- */
 
 #define SIMD_FLOAT(SHAPE, F, count, f, s)                                                          \
 	SIMD_BINARY(SHAPE##_EQ, count, s, a.f[i] == b.f[i] ? -1 : 0)                               \
@@ -262,7 +262,7 @@ SIMD_UNARY(I32X4_TRUNC_SAT_F64X2_S_ZERO, 4, u32,
 SIMD_UNARY(I32X4_TRUNC_SAT_F64X2_U_ZERO, 4, u32,
            i < 2 ? num_I32_TRUNC_SAT_F64_U(a.f64[i & 1], &trap) : 0)
 
-/* --- lanes rearranged ------------------------------------------------------------------------------------- */
+/* --- lanes rearranged ---------------------------------------------------------------------- */
 
 SIMD_BINARY(I8X16_SWIZZLE, 16, u8, b.u8[i] < 16 ? a.u8[b.u8[i] & 15] : 0)
 
@@ -279,7 +279,7 @@ simd_I8X16_SHUFFLE(union v128 a, union v128 b, const uint8_t lanes[16])
 	return r;
 }
 
-/* --- relaxed ------------------------------------------------------------------------------------------------ */
+/* --- relaxed ------------------------------------------------------------------------------- */
 
 #define simd_I8X16_RELAXED_SWIZZLE simd_I8X16_SWIZZLE
 #define simd_I32X4_RELAXED_TRUNC_F32X4_S simd_I32X4_TRUNC_SAT_F32X4_S

@@ -17,7 +17,7 @@ now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* --- positions ---------------------------------------------------------------------------------- */
+/* --- positions ----------------------------------------------------------------------------- */
 
 static void
 check_frame(uint32_t at, uint32_t function, const char *name, uint64_t offset)
@@ -76,7 +76,7 @@ START_TEST(a_deep_backtrace_is_cut_and_says_so)
 }
 END_TEST
 
-/* --- stopping -------------------------------------------------------------------------------------- */
+/* --- stopping ------------------------------------------------------------------------------ */
 
 
 START_TEST(a_stopped_store_ends_loops)
@@ -96,7 +96,7 @@ START_TEST(a_stopped_store_ends_loops)
 }
 END_TEST
 
-/* --- fuel --------------------------------------------------------------------------------------------- */
+/* --- fuel ---------------------------------------------------------------------------------- */
 
 static struct vm_instance *
 instantiate_metered(uint64_t fuel)
@@ -131,7 +131,7 @@ START_TEST(running_out_of_fuel_is_a_trap_and_exactly_enough_is_enough)
 }
 END_TEST
 
-/* --- between instances ---------------------------------------------------------------------------------- */
+/* --- between instances --------------------------------------------------------------------- */
 
 static enum vm_status
 twice(void *env, struct vm_caller *caller, union vm_slot *slots, struct vm_error *out_err)
@@ -150,8 +150,10 @@ define_twice(void)
 	const vm_valtype i32 = VM_I32;
 	const struct vm_functype type = { &i32, &i32, 1, 1 };
 
-	ck_assert_int_eq(vm_linker_define_func(linker, VM_STR("host"), VM_STR("twice"), &type, twice,
-	                                       NULL, &err), VM_OK);
+	enum vm_status st = vm_linker_define_func(linker, VM_STR("host"), VM_STR("twice"), &type,
+	                                          twice, NULL, &err);
+
+	ck_assert_int_eq(st, VM_OK);
 }
 
 /* Two instances that tail-call each other use no stack, however often. */
@@ -198,7 +200,7 @@ START_TEST(host_functions_are_called_and_tail_called)
 }
 END_TEST
 
-/* --- threads ------------------------------------------------------------------------------------------------ */
+/* --- threads ------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 50 };
 

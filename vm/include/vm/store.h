@@ -15,7 +15,7 @@
 struct vm_store;
 
 struct vm_store_config {
-	uint64_t memory_pages_max;   /* pages of each memory; default 65536; memory.grow answers -1 */
+	uint64_t memory_pages_max;   /* of each memory; default 65536; memory.grow answers -1 */
 	uint64_t memory_bytes_max;   /* of all memories and tables together; default UINT64_MAX */
 	uint64_t table_elements_max; /* elements of each table; default 10,000,000 */
 	uint32_t instances_max;      /* default 10,000 */
