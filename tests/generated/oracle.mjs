@@ -61,7 +61,8 @@ function signatures(bytes) {
     }
     at = end;
   }
-  return functions.slice(0, -2); // the last ones are "reset" and "digest"
+  // Each is there twice, the exported ones behind the others, and then "reset" and "digest".
+  return functions.slice(0, (functions.length - 2) / 2);
 }
 
 const [out, ...files] = process.argv.slice(2);
