@@ -67,8 +67,8 @@ identify_unix(struct request *r)
 	r->principal = auth_peers_check(api_daemon(r)->peers, request_fd(r));
 	if (r->principal == NULL) {
 		refuse(r, METRIC_auth_PEER, RPC_FORBIDDEN,
-		       "this user may not use the Unix socket; auth.unix_users and auth.unix_groups "
-		       "say who may");
+		       "this user may not use the Unix socket; auth.unix_users and "
+		       "auth.unix_groups say who may");
 		return false;
 	}
 	request_set_peer_principal(r, r->principal);
@@ -141,7 +141,7 @@ may(struct request *r)
 	const char *named = NULL;
 
 	if (route->id == RPC_ROUTE_MODULE_INVOKE || route->id == RPC_ROUTE_MODULE_RUN) {
-		/* A malformed reference gets its own complaint, from callers that may invoke at all. */
+		/* A malformed one gets its own complaint, from callers that may invoke at all. */
 		if (rpc_match_ref(&r->match, &ref, NULL) == RPC_OK) {
 			rpc_ref_text(&ref, reference);
 			named = reference;

@@ -112,8 +112,9 @@ start_auth(struct daemon *daemon)
 		return false;
 	daemon->limiter = auth_limiter_new(daemon->config->auth_failures_per_minute);
 	daemon->anonymous = auth_anonymous();
-	return daemon->limiter != NULL && daemon->anonymous != NULL ? true
-	                                                            : complain("cannot start", "no memory");
+	if (daemon->limiter != NULL && daemon->anonymous != NULL)
+		return true;
+	return complain("cannot start", "no memory");
 }
 
 static unsigned

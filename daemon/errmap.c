@@ -83,7 +83,8 @@ trap_code(const struct vm_error *err)
 void
 errmap_trap(const struct vm_error *err, struct rpc_frame *frames, struct rpc_trap *out)
 {
-	uint32_t count = err->status == VM_TRAP || err->status == VM_EXCEPTION ? err->frame_count : 0;
+	bool has_frames = err->status == VM_TRAP || err->status == VM_EXCEPTION;
+	uint32_t count = has_frames ? err->frame_count : 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct vm_frame *frame = &err->frames[i];

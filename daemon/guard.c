@@ -57,7 +57,9 @@ is_token(struct guard_str str)
 		return false;
 	for (size_t i = 0; i < str.len; i++) {
 		char c = str.data[i];
-		if (!is_alpha(c) && !is_digit(c) && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
+		if (is_alpha(c) || is_digit(c))
+			continue;
+		if (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL)
 			return false;
 	}
 	return true;

@@ -155,7 +155,8 @@ make_store(struct invocation *inv, struct vm_store **out, struct vm_error *err)
 		return status;
 	if (limits->fuel != 0)
 		vm_store_set_fuel(*out, limits->fuel);
-	status = vm_store_set_deadline(*out, (inv->started_at + limits->time_ms * 1000) * 1000, err);
+	uint64_t deadline_us = inv->started_at + limits->time_ms * 1000;
+	status = vm_store_set_deadline(*out, deadline_us * 1000, err);
 	if (status == VM_OK)
 		return VM_OK;
 	vm_store_free(*out);

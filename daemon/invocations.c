@@ -545,7 +545,7 @@ run_job(struct job *job)
 	struct invocation *inv =
 	    (struct invocation *)((char *)job - offsetof(struct invocation, job));
 
-	/* One that may yet go asynchronous is recorded when it does; the flag is the loop's then. */
+	/* One that may yet go asynchronous is recorded when it does: the flag is the loop's. */
 	if (!inv->has_wait && inv->is_async &&
 	    store_invocation_update(inv->daemon->store, inv->id, "running", NULL, false, NULL,
 	                            NULL) != STORE_OK)

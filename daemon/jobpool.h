@@ -30,7 +30,7 @@ struct jobpool_config {
 	unsigned thread_count;  /* at least 1 */
 	size_t queue_max;       /* jobs that may wait; at least 1 */
 	unsigned spin_us;       /* how long an idle thread looks for work before it sleeps */
-	int signal_kept;        /* a signal that the threads take (guests are stopped by it), or 0 */
+	int signal_kept;        /* a signal that the threads take (it stops guests), or 0 */
 };
 
 /* Returns NULL, with errno, when the threads cannot be made. */

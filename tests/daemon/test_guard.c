@@ -21,18 +21,22 @@ static const struct guard_case {
 	{ "bracketed address", "GET / HTTP/1.1", { "Host: [::1]:80" }, GUARD_OK },
 	{ "listed host", "GET / HTTP/1.1", { "Host: API.example" }, GUARD_OK },
 	{ "escaped slash", "GET /a%2fb HTTP/1.1", { "Host: localhost" }, GUARD_OK },
-	{ "escaped line end in the query", "GET /?a=%0a HTTP/1.1", { "Host: localhost" }, GUARD_OK },
+	{ "escaped line end in the query", "GET /?a=%0a HTTP/1.1", { "Host: localhost" },
+	  GUARD_OK },
 	{ "three dots", "GET /.../x HTTP/1.1", { "Host: localhost" }, GUARD_OK },
 	{ "length", "PUT / HTTP/1.1", { "Host: localhost", "Content-Length: 12" }, GUARD_OK },
-	{ "chunks", "PUT / HTTP/1.1", { "Host: localhost", "Transfer-Encoding: Chunked" }, GUARD_OK },
-	{ "expectation", "PUT / HTTP/1.1", { "Host: localhost", "Expect: 100-continue" }, GUARD_OK },
+	{ "chunks", "PUT / HTTP/1.1", { "Host: localhost", "Transfer-Encoding: Chunked" },
+	  GUARD_OK },
+	{ "expectation", "PUT / HTTP/1.1", { "Host: localhost", "Expect: 100-continue" },
+	  GUARD_OK },
 	{ "tab in a value", "GET / HTTP/1.1", { "Host: localhost", "X: a\tb" }, GUARD_OK },
 
 	{ "other version", "GET / HTTP/2.0", { "Host: localhost" }, GUARD_VERSION },
 	{ "bad method", "G@T / HTTP/1.1", { "Host: localhost" }, GUARD_METHOD_CHARS },
 	{ "no slash", "GET livez HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_FORM },
 	{ "star", "OPTIONS * HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_FORM },
-	{ "other scheme", "GET ftp://localhost/ HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_FORM },
+	{ "other scheme", "GET ftp://localhost/ HTTP/1.1", { "Host: localhost" },
+	  GUARD_TARGET_FORM },
 	{ "no authority", "GET http:///x HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_FORM },
 	{ "fragment", "GET /a#b HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_CHARS },
 	{ "not ASCII", "GET /\xc3\xa4 HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_CHARS },
@@ -46,8 +50,10 @@ static const struct guard_case {
 	{ "escaped dots", "GET /%2e%2E/b HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_SEGMENT },
 	{ "one dot", "GET /./b HTTP/1.1", { "Host: localhost" }, GUARD_TARGET_SEGMENT },
 	{ "blank in a name", "GET / HTTP/1.1", { "Host : localhost" }, GUARD_HEADER_NAME },
-	{ "control in a value", "GET / HTTP/1.1", { "Host: localhost", "X: a\x01" }, GUARD_HEADER_VALUE },
-	{ "two hosts", "GET / HTTP/1.1", { "Host: localhost", "host: localhost" }, GUARD_HEADER_TWICE },
+	{ "control in a value", "GET / HTTP/1.1", { "Host: localhost", "X: a\x01" },
+	  GUARD_HEADER_VALUE },
+	{ "two hosts", "GET / HTTP/1.1", { "Host: localhost", "host: localhost" },
+	  GUARD_HEADER_TWICE },
 	{ "two lengths", "PUT / HTTP/1.1",
 	  { "Host: localhost", "Content-Length: 1", "Content-Length: 1" }, GUARD_HEADER_TWICE },
 	{ "no host", "GET / HTTP/1.1", { NULL }, GUARD_HOST_MISSING },
@@ -138,7 +144,8 @@ START_TEST(too_much_is_refused)
 	static char big[GUARD_HEADER_BYTES_MAX + 1];
 	struct guard_header headers[GUARD_HEADERS_MAX + 1];
 	struct guard_policy policy = { .check_host = false };
-	struct guard_request request = { str("GET", 3), str("/", 1), str("HTTP/1.1", 8), headers, 2 };
+	struct guard_request request = { str("GET", 3), str("/", 1), str("HTTP/1.1", 8), headers,
+		                         2 };
 	struct guard_facts facts;
 
 	memset(big, 'x', sizeof big);

@@ -59,9 +59,11 @@ parse(const char *body, size_t len, size_t step, struct collected *c)
 	c->len = 0;
 	c->text[0] = '\0';
 	multipart_init(&mp, "AB", &handler);
-	for (size_t at = 0; at < len; at += step)
-		if (multipart_feed(&mp, body + at, len - at < step ? len - at : step) != MULTIPART_OK)
+	for (size_t at = 0; at < len; at += step) {
+		size_t piece = len - at < step ? len - at : step;
+		if (multipart_feed(&mp, body + at, piece) != MULTIPART_OK)
 			break;
+	}
 	return multipart_finish(&mp);
 }
 
@@ -97,11 +99,13 @@ static const struct form_case {
 	{ "empty name", "--AB\r\n" CD "name=\"\"\r\n\r\n1\r\n--AB--", MULTIPART_DISPOSITION, "" },
 	{ "attachment", "--AB\r\nContent-Disposition: attachment; name=a\r\n\r\n1\r\n--AB--",
 	  MULTIPART_DISPOSITION, "" },
-	{ "name twice", "--AB\r\n" CD "name=a; name=b\r\n\r\n1\r\n--AB--", MULTIPART_HEADER_SYNTAX, "" },
+	{ "name twice", "--AB\r\n" CD "name=a; name=b\r\n\r\n1\r\n--AB--",
+	  MULTIPART_HEADER_SYNTAX, "" },
 	{ "disposition twice", "--AB\r\n" CD "name=a\r\n" CD "name=a\r\n\r\n1\r\n--AB--",
 	  MULTIPART_HEADER_SYNTAX, "" },
 	{ "open quote", "--AB\r\n" CD "name=\"a\r\n\r\n1\r\n--AB--", MULTIPART_HEADER_SYNTAX, "" },
-	{ "bare LF in a header", "--AB\r\n" CD "name=a\n\r\n1\r\n--AB--", MULTIPART_HEADER_SYNTAX, "" },
+	{ "bare LF in a header", "--AB\r\n" CD "name=a\n\r\n1\r\n--AB--",
+	  MULTIPART_HEADER_SYNTAX, "" },
 	{ "no colon", "--AB\r\nhello\r\n\r\n1\r\n--AB--", MULTIPART_HEADER_SYNTAX, "" },
 };
 

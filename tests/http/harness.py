@@ -369,7 +369,8 @@ TICK = module(
 # copies standard input to standard output
 CAT = module(
     [("_start", [], [], [],
-      b"\x02\x40\x03\x40" + iovec(0, 1024, 4096) + const(0) + const(0) + const(1) + const(8) + call(1) +
+      b"\x02\x40\x03\x40" + iovec(0, 1024, 4096) +
+      const(0) + const(0) + const(1) + const(8) + call(1) +
       b"\x0d\x01" +                            # br_if out on an error
       const(8) + LOAD + b"\x45\x0d\x01" +      # end of file
       const(0) + const(1024) + STORE + const(4) + const(8) + LOAD + STORE +
