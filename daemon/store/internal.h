@@ -137,6 +137,7 @@ void op_answer(struct op *op);
 struct totals {
 	_Atomic uint64_t modules, module_bytes, tags, invocations, quarantined;
 	_Atomic uint64_t database_bytes, wal_bytes, free_bytes;
+	_Atomic uint64_t unfolded_bytes; /* of the log, not yet in the database */
 	_Atomic uint64_t commits, commit_us, writes;
 };
 
@@ -173,6 +174,8 @@ bool writer_start(struct store *store);
 void writer_stop(struct store *store); /* after the last write has been answered */
 /* Free space and file sizes into the totals. */
 void store_measure(struct store *store);
+/* What the log holds that a checkpoint has yet to write into the database. On the writer. */
+uint64_t store_unfolded_bytes(const struct store *store);
 void store_set_health(struct store *store, enum store_health health, const char *reason);
 /* Try whether writing works again; does recovery that is due. */
 void writer_probe(struct store *store);

@@ -25,6 +25,16 @@ file_bytes(const char *path)
 	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+#define PAGE_BYTES 8192
+
+uint64_t
+store_unfolded_bytes(const struct store *store)
+{
+	int pages = store->writer.wal_pages;
+
+	return pages > 0 ? (uint64_t)pages * PAGE_BYTES : 0;
+}
+
 void
 store_measure(struct store *store)
 {
@@ -36,16 +46,18 @@ store_measure(struct store *store)
 	store->totals.database_bytes = file_bytes(store->path);
 	if (snprintf(log, sizeof log, "%s-wal", store->path) < (int)sizeof log)
 		store->totals.wal_bytes = file_bytes(log);
+	store->totals.unfolded_bytes = store_unfolded_bytes(store);
 }
 
 bool
 store_has_room(struct store *store, uint64_t size_bytes)
 {
 	uint64_t free_bytes = store->totals.free_bytes;
-	uint64_t floor_bytes = store->floor_bytes;
+	/* What waits in the log will be written once more, or no checkpoint could ever succeed. */
+	uint64_t kept_bytes = store->floor_bytes + store->totals.unfolded_bytes;
 
 	/* Twice: the bytes go into the log first. */
-	return free_bytes >= floor_bytes && size_bytes <= (free_bytes - floor_bytes) / 2;
+	return free_bytes >= kept_bytes && size_bytes <= (free_bytes - kept_bytes) / 2;
 }
 
 void

@@ -6,7 +6,6 @@
 #define BATCH_OPS 256
 #define BATCH_BYTES ((size_t)16 << 20)
 #define TICK_US 1000000
-#define PAGE_BYTES 8192
 /* Free pages given back to the file system in one idle tick. */
 #define VACUUM_PAGES "512"
 
@@ -175,7 +174,7 @@ static void
 checkpoint(struct store *store, bool idle)
 {
 	struct db *db = &store->writer;
-	uint64_t log_bytes = (uint64_t)(db->wal_pages > 0 ? db->wal_pages : 0) * PAGE_BYTES;
+	uint64_t log_bytes = store_unfolded_bytes(store);
 	int mode = SQLITE_CHECKPOINT_PASSIVE;
 	int in_log, copied;
 
