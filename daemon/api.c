@@ -1,9 +1,11 @@
 #include "daemon/api.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "daemon/clock.h"
 #include "daemon/errmap.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
@@ -15,6 +17,12 @@ static const struct endpoint endpoints[RPC_ROUTE_COUNT] = {
 	[RPC_ROUTE_MODULE_GET] = { NULL, module_get },
 	[RPC_ROUTE_MODULE_DELETE] = { NULL, module_delete },
 	[RPC_ROUTE_MODULE_VALIDATE] = { module_validate_begin, module_validate },
+	[RPC_ROUTE_ARTIFACT_LIST] = { NULL, artifact_list },
+	[RPC_ROUTE_ARTIFACT_GET] = { NULL, artifact_get },
+	[RPC_ROUTE_ARTIFACT_CREATE] = { NULL, artifact_create },
+	[RPC_ROUTE_ARTIFACT_DELETE] = { NULL, artifact_delete },
+	[RPC_ROUTE_ARTIFACT_CLEAR] = { NULL, artifact_clear },
+	[RPC_ROUTE_EVENTS] = { NULL, events },
 	[RPC_ROUTE_TAG_LIST] = { NULL, tag_list },
 	[RPC_ROUTE_TAG_NAME] = { NULL, tag_name },
 	[RPC_ROUTE_TAG_GET] = { NULL, tag_get },
@@ -38,13 +46,19 @@ static const struct endpoint endpoints[RPC_ROUTE_COUNT] = {
 	[RPC_ROUTE_PROBLEM] = { NULL, problem_kind },
 };
 
-static uint64_t
-now_us(void)
+void
+api_fail_full(struct request *request, struct jobpool *pool, const char *format, ...)
 {
-	struct timespec now;
+	char detail[RPC_PROBLEM_DETAIL_MAX];
+	struct reply reply;
+	va_list args;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	va_start(args, format);
+	vsnprintf(detail, sizeof detail, format, args);
+	va_end(args);
+	reply_fail(&reply, request->id, RPC_QUEUE_FULL, "%s", detail);
+	reply.retry_after_s = jobpool_wait_s(pool);
+	request_reply(request, &reply);
 }
 
 /* --- who asks ----------------------------------------------------------------------------- */
@@ -91,7 +105,7 @@ refuse_token(struct request *r, enum auth_result result)
 	};
 
 	if (result == AUTH_UNKNOWN || result == AUTH_EXPIRED)
-		auth_limiter_failed(api_daemon(r)->limiter, request_peer(r), now_us());
+		auth_limiter_failed(api_daemon(r)->limiter, request_peer(r), clock_monotonic_us());
 	refuse(r, reasons[result].metric, RPC_UNAUTHENTICATED, reasons[result].detail);
 	return false;
 }
@@ -105,13 +119,14 @@ identify_tcp(struct request *r)
 		r->principal = auth_principal_ref(daemon->anonymous);
 		return true;
 	}
-	unsigned wait_s = auth_limiter_wait_s(daemon->limiter, request_peer(r), now_us());
+	unsigned wait_s =
+	    auth_limiter_wait_s(daemon->limiter, request_peer(r), clock_monotonic_us());
 	if (wait_s > 0) {
 		struct reply reply;
 		metric_add(METRIC_AUTH_FAILURES, METRIC_auth_LIMITED, 0, 1);
 		reply_fail(&reply, r->id, RPC_RATE_LIMITED,
 		           "too many wrong tokens came from this address; wait %u s", wait_s);
-		reply_header(&reply, "Retry-After", "%u", wait_s);
+		reply.retry_after_s = wait_s;
 		request_reply(r, &reply);
 		return false;
 	}
@@ -248,7 +263,7 @@ static void
 end(struct request *r)
 {
 	const struct rpc_route *route = r->match.route;
-	uint64_t time_us = now_us() - r->started_us;
+	uint64_t time_us = clock_monotonic_us() - r->started_us;
 	/* Requests without a route are counted under the number behind the last. */
 	unsigned number = route == NULL ? RPC_ROUTE_COUNT : (unsigned)route->id;
 

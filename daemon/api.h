@@ -13,6 +13,7 @@
 #include "daemon/server.h"
 #include "rpc/accept.h"
 #include "rpc/ref.h"
+#include "vm/native.h"
 
 /* Handlers of a route. */
 struct endpoint {
@@ -29,6 +30,10 @@ api_daemon(const struct request *request)
 {
 	return server_env(request->server);
 }
+
+/* Reply that a queue is full, and when there should be room again. */
+void api_fail_full(struct request *request, struct jobpool *pool, const char *format, ...)
+    RPC_PRINTF(3, 4);
 
 /* A writer that breaks lines when the request asked for it with ?pretty. */
 void api_writer_init(struct request *request, struct rpc_writer *writer);
@@ -90,7 +95,19 @@ void store_call_check(struct store_call *call, enum store_status status);
 bool store_call_ok(struct request *request, const struct store_reply *reply,
                    enum rpc_code not_found);
 
-/* --- cursors ------------------------------------------------------------------------------ */
+/* --- invocations -------------------------------------------------------------------------- */
+
+struct invocation;
+
+/* Reads into the invocation what it is to do, from its body, query or request. On any thread. */
+typedef enum rpc_code api_parse_fn(struct invocation *invocation, struct rpc_problem *problem);
+
+/* Whether that many bytes are parsed at once, where they are. */
+bool api_parse_is_quick(size_t len);
+/* Have len bytes parsed and start the invocation, now or a moment later; or reply why not. */
+void api_parse_and_start(struct invocation *invocation, size_t len, api_parse_fn *parse);
+
+/* --- lists -------------------------------------------------------------------------------- */
 
 /*
  * Opaque positions in lists: any text of at most CURSOR_DATA_MAX bytes, with a MAC, in base64url.
@@ -98,14 +115,37 @@ bool store_call_ok(struct request *request, const struct store_reply *reply,
 #define CURSOR_DATA_MAX 240
 #define CURSOR_TEXT_MAX 384
 
-/* Returns out. */
-const char *api_cursor_write(const struct daemon *daemon, const char *data,
-                             char out[CURSOR_TEXT_MAX]);
 /* Take the request's `cursor`: "" when there is none. Replies and returns false on a bad one. */
 bool api_cursor_read(struct request *request, char out[CURSOR_DATA_MAX + 1]);
-/* Write the member next_cursor, and give the reply its Link field. data NULL: no next page. */
-void api_cursor_member(struct request *request, struct rpc_writer *writer, const char *data);
-void api_cursor_link(struct request *request, struct reply *reply, const char *data);
+
+/* A page: begin, write the items, end; which replies. next NULL: nothing comes behind it. */
+void api_page_begin(struct request *request, struct rpc_writer *writer);
+void api_page_end(struct request *request, struct rpc_writer *writer, const char *next);
+
+/*
+ * The same for lists whose positions are the store's; list is a letter that tells them apart.
+ * Read leaves *out as it is when the list begins; replies and returns false on a bad cursor.
+ */
+bool api_keyset_read(struct request *request, char list, struct store_cursor *out);
+void api_keyset_end(struct request *request, struct rpc_writer *writer, char list,
+                    const struct store_reply *found);
+
+/* --- native code -------------------------------------------------------------------------- */
+
+struct cache_artifact;
+
+/* Has the artifacts of a module, or as many as could be read; has to reply. */
+typedef void api_artifacts_fn(struct request *request, const struct digest *module,
+                              const struct cache_artifact *artifacts, size_t count);
+
+/* Ask the cache; replies itself when that cannot be done now. */
+void api_list_artifacts(struct request *request, const struct digest *module,
+                        api_artifacts_fn *listed);
+/* The members of a module that speak of native code. */
+void api_write_compile(struct request *request, struct rpc_writer *w, const struct digest *module,
+                       const struct cache_artifact *artifacts, size_t count);
+/* What a query parameter says, which is not `none`, or else the settings. */
+enum vm_compile_level api_compile_level(struct request *request, const char *parameter);
 
 /* --- endpoints ---------------------------------------------------------------------------- */
 
@@ -119,6 +159,14 @@ void module_validate(struct request *request);
 void module_list(struct request *request);
 void module_get(struct request *request);
 void module_delete(struct request *request);
+
+/* api_artifacts.c */
+void artifact_list(struct request *request);
+void artifact_get(struct request *request);
+void artifact_create(struct request *request);
+void artifact_delete(struct request *request);
+void artifact_clear(struct request *request);
+void events(struct request *request);
 
 /* api_tags.c */
 void tag_list(struct request *request);

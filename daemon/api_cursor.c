@@ -1,9 +1,10 @@
 /*
- * api_cursor.c - opaque positions in lists.
+ * api_cursor.c - pages of lists, and opaque positions to go on from.
  *
  * A cursor is base64url of 16 bytes of HMAC-SHA256 and the position as text. The key is this
  * process's, so clients can neither make cursors up nor come to rely on what is in them.
  */
+#include <stdio.h>
 #include <string.h>
 #include <nettle/base64.h>
 #include <nettle/hmac.h>
@@ -22,8 +23,9 @@ sign(const struct daemon *daemon, const char *data, size_t len, uint8_t out[MAC_
 	hmac_sha256_digest(&hmac, MAC_BYTES, out);
 }
 
-const char *
-api_cursor_write(const struct daemon *daemon, const char *data, char out[CURSOR_TEXT_MAX])
+/* Returns out. */
+static const char *
+write_cursor(const struct daemon *daemon, const char *data, char out[CURSOR_TEXT_MAX])
 {
 	uint8_t raw[MAC_BYTES + CURSOR_DATA_MAX];
 	struct base64_encode_ctx base64;
@@ -86,27 +88,14 @@ api_cursor_read(struct request *request, char out[CURSOR_DATA_MAX + 1])
 	return false;
 }
 
-void
-api_cursor_member(struct request *request, struct rpc_writer *writer, const char *data)
-{
-	char cursor[CURSOR_TEXT_MAX];
-
-	if (data != NULL)
-		rpc_member_text(writer, "next_cursor",
-		                api_cursor_write(api_daemon(request), data, cursor));
-}
-
 /* The same target with another cursor; other parameters are kept as they were sent. */
-void
-api_cursor_link(struct request *request, struct reply *reply, const char *data)
+static void
+add_link(struct request *request, struct reply *reply, const char *cursor)
 {
 	char kept[512] = "";
 	size_t used = 0;
-	char cursor[CURSOR_TEXT_MAX];
 	struct rpc_str query = request->match.query;
 
-	if (data == NULL)
-		return;
 	while (query.len > 0) {
 		const char *mark = memchr(query.data, '&', query.len);
 		size_t len = mark == NULL ? query.len : (size_t)(mark - query.data);
@@ -122,5 +111,62 @@ api_cursor_link(struct request *request, struct reply *reply, const char *data)
 		query.len -= len + (mark != NULL);
 	}
 	reply_header(reply, "Link", "<%s?%scursor=%s>; rel=\"next\"", request->match.route->path,
-	             kept, api_cursor_write(api_daemon(request), data, cursor));
+	             kept, cursor);
+}
+
+void
+api_page_begin(struct request *request, struct rpc_writer *writer)
+{
+	api_writer_init(request, writer);
+	rpc_write_object_begin(writer);
+	rpc_write_key(writer, "items");
+	rpc_write_array_begin(writer);
+}
+
+void
+api_page_end(struct request *request, struct rpc_writer *writer, const char *next)
+{
+	char cursor[CURSOR_TEXT_MAX];
+	struct reply reply;
+
+	rpc_write_array_end(writer);
+	if (next != NULL)
+		rpc_member_text(writer, "next_cursor",
+		                write_cursor(api_daemon(request), next, cursor));
+	rpc_write_object_end(writer);
+	reply_json(&reply, 200, writer);
+	if (next != NULL)
+		add_link(request, &reply, cursor);
+	request_reply(request, &reply);
+}
+
+/* --- lists in the order of their making --------------------------------------------------- */
+
+bool
+api_keyset_read(struct request *request, char list, struct store_cursor *out)
+{
+	char position[CURSOR_DATA_MAX + 1];
+	char key[sizeof out->key];
+	long long created_us;
+	char of;
+
+	if (!api_cursor_read(request, position))
+		return false;
+	/* Only this process can have written it, for this list or another. */
+	if (sscanf(position, "%c %lld %71s", &of, &created_us, key) == 3 && of == list) {
+		out->created_us = created_us;
+		memcpy(out->key, key, strlen(key) + 1);
+	}
+	return true;
+}
+
+void
+api_keyset_end(struct request *request, struct rpc_writer *writer, char list,
+               const struct store_reply *found)
+{
+	char next[CURSOR_DATA_MAX];
+
+	snprintf(next, sizeof next, "%c %lld %s", list, (long long)found->next.created_us,
+	         found->next.key);
+	api_page_end(request, writer, found->has_next ? next : NULL);
 }

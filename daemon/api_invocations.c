@@ -4,7 +4,6 @@
  * What is in memory answers first; an asynchronous invocation that has left memory is answered
  * from its record in the store.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/api.h"
@@ -147,34 +146,20 @@ invocation_cancel(struct request *request)
 
 /* --- list --------------------------------------------------------------------------------- */
 
+#define CURSOR_OF_INVOCATIONS 'i'
+
 static void
 on_listed(struct request *r, struct store_call *call)
 {
 	const struct store_reply *found = call->reply;
-	char next[CURSOR_DATA_MAX];
-	const char *position = NULL;
 	struct rpc_writer w;
-	struct reply reply;
 
 	if (!store_call_ok(r, found, RPC_INVOCATION_NOT_FOUND))
 		return;
-	if (found->has_next) {
-		snprintf(next, sizeof next, "i %lld %s", (long long)found->next.created_us,
-		         found->next.key);
-		position = next;
-	}
-	api_writer_init(r, &w);
-	rpc_write_object_begin(&w);
-	rpc_write_key(&w, "items");
-	rpc_write_array_begin(&w);
+	api_page_begin(r, &w);
 	for (size_t i = 0; i < found->invocation_count; i++)
 		write_stored(&w, &found->invocations[i]);
-	rpc_write_array_end(&w);
-	api_cursor_member(r, &w, position);
-	rpc_write_object_end(&w);
-	reply_json(&reply, 200, &w);
-	api_cursor_link(r, &reply, position);
-	request_reply(r, &reply);
+	api_keyset_end(r, &w, CURSOR_OF_INVOCATIONS, found);
 }
 
 void
@@ -186,16 +171,9 @@ invocation_list(struct request *request)
 		.state = rpc_query_text(&request->query, "state", NULL),
 		.token = is_admin ? NULL : auth_principal_id(request->principal),
 	};
-	char position[CURSOR_DATA_MAX + 1];
-	char key[sizeof query.cursor.key];
-	long long created_us;
 
-	if (!api_cursor_read(request, position))
+	if (!api_keyset_read(request, CURSOR_OF_INVOCATIONS, &query.cursor))
 		return;
-	if (sscanf(position, "i %lld %71s", &created_us, key) == 2) {
-		query.cursor.created_us = created_us;
-		memcpy(query.cursor.key, key, strlen(key) + 1);
-	}
 	struct store_call *call = store_call_new(request, on_listed);
 	if (call != NULL)
 		store_call_check(call, store_invocation_list(api_daemon(request)->store, &query,
@@ -300,7 +278,19 @@ reply_copy(struct request *r, const void *data, size_t len)
 	api_reply_bytes(r, &reply, "application/octet-stream", copy, len, free, copy);
 }
 
-/* The invocation in memory that has ended; else replied. */
+/* There is a record, so it has ended and has left memory, with all that it wrote. */
+static void
+on_output_gone(struct request *r, struct store_call *call)
+{
+	const struct store_invocation *stored = stored_of(r, call);
+
+	if (stored != NULL)
+		request_fail(r, RPC_OUTPUT_GONE,
+		             "the invocation has ended (%s); what it wrote was kept for a while, "
+		             "and its answer is at /v1/invocations/%s", stored->state, stored->id);
+}
+
+/* The invocation in memory that has ended; else it is replied, or will be. */
 static struct invocation *
 find_ended(struct request *r)
 {
@@ -311,10 +301,11 @@ find_ended(struct request *r)
 	struct invocation *inv = find(r, id);
 	if (inv != NULL && !inv->is_active)
 		return inv;
-	request_fail(r, RPC_INVOCATION_NOT_FOUND, "%s",
-	             inv == NULL ? "no invocation of yours has this id, or what it wrote is not "
-	                           "kept any more"
-	                         : "the invocation has not ended yet; follow its events");
+	if (inv != NULL)
+		request_fail(r, RPC_INVOCATION_NOT_FOUND,
+		             "the invocation has not ended yet; follow its events");
+	else
+		ask_store(r, id, on_output_gone);
 	return NULL;
 }
 

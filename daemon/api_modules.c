@@ -1,19 +1,18 @@
 /*
  * api_modules.c - modules that are stored: list, inspect, fetch, delete.
  */
-#include <stdio.h>
 #include <string.h>
 #include "daemon/api.h"
+#include "daemon/compile.h"
 #include "daemon/modinfo.h"
 #include "daemon/programs.h"
 #include "vm/engine.h"
 
 static void
-write_module(struct rpc_writer *w, const struct store_module *module, bool with_info)
+write_members(struct rpc_writer *w, const struct store_module *module, bool with_info)
 {
 	char digest[DIGEST_TEXT_SIZE];
 
-	rpc_write_object_begin(w);
 	rpc_member_text(w, "digest", digest_format(&module->digest, digest));
 	rpc_member_uint(w, "size", module->size_bytes);
 	rpc_write_key(w, "created_at");
@@ -25,39 +24,32 @@ write_module(struct rpc_writer *w, const struct store_module *module, bool with_
 	              module->tags == NULL ? 2 : strlen(module->tags));
 	if (with_info)
 		modinfo_splice(w, module->info);
+}
+
+static void
+write_item(struct rpc_writer *w, const struct store_module *module)
+{
+	rpc_write_object_begin(w);
+	write_members(w, module, false);
 	rpc_write_object_end(w);
 }
 
 /* --- list --------------------------------------------------------------------------------- */
 
+#define CURSOR_OF_MODULES 'm'
+
 static void
 on_listed(struct request *r, struct store_call *call)
 {
 	const struct store_reply *found = call->reply;
-	char next[CURSOR_DATA_MAX];
-	const char *position = NULL;
 	struct rpc_writer w;
-	struct reply reply;
 
 	if (!store_call_ok(r, found, RPC_MODULE_NOT_FOUND))
 		return;
-	if (found->has_next) {
-		snprintf(next, sizeof next, "m %lld %s", (long long)found->next.created_us,
-		         found->next.key);
-		position = next;
-	}
-	api_writer_init(r, &w);
-	rpc_write_object_begin(&w);
-	rpc_write_key(&w, "items");
-	rpc_write_array_begin(&w);
+	api_page_begin(r, &w);
 	for (size_t i = 0; i < found->module_count; i++)
-		write_module(&w, &found->modules[i], false);
-	rpc_write_array_end(&w);
-	api_cursor_member(r, &w, position);
-	rpc_write_object_end(&w);
-	reply_json(&reply, 200, &w);
-	api_cursor_link(r, &reply, position);
-	request_reply(r, &reply);
+		write_item(&w, &found->modules[i]);
+	api_keyset_end(r, &w, CURSOR_OF_MODULES, found);
 }
 
 /* The one feature to look for, as a set. */
@@ -80,23 +72,6 @@ take_feature(struct request *r, vm_features *out)
 	return true;
 }
 
-static bool
-take_cursor(struct request *r, struct store_cursor *out)
-{
-	char position[CURSOR_DATA_MAX + 1];
-	long long created_us;
-	char key[sizeof out->key];
-
-	if (!api_cursor_read(r, position))
-		return false;
-	/* Only this process can have written it, for this list or another. */
-	if (position[0] != '\0' && sscanf(position, "m %lld %71s", &created_us, key) == 2) {
-		out->created_us = created_us;
-		memcpy(out->key, key, strlen(key) + 1);
-	}
-	return true;
-}
-
 void
 module_list(struct request *request)
 {
@@ -107,7 +82,8 @@ module_list(struct request *request)
 		.export = rpc_query_text(&request->query, "export", NULL),
 	};
 
-	if (!take_feature(request, &query.features) || !take_cursor(request, &query.cursor))
+	if (!take_feature(request, &query.features) ||
+	    !api_keyset_read(request, CURSOR_OF_MODULES, &query.cursor))
 		return;
 	struct store_call *call = store_call_new(request, on_listed);
 	if (call != NULL)
@@ -155,19 +131,34 @@ is_wanted(struct request *r, const struct store_reply *found)
 }
 
 static void
-on_got(struct request *r, struct store_call *call)
+reply_module(struct request *r, const struct digest *digest,
+             const struct cache_artifact *artifacts, size_t count)
 {
-	const struct store_module *module = call->reply->modules;
+	const struct store_reply *found = r->state;
+	const struct store_module *module = found->modules;
 	struct rpc_writer w;
 	struct reply reply;
 
-	if (!is_wanted(r, call->reply))
-		return;
 	api_writer_init(r, &w);
-	write_module(&w, module, true);
+	rpc_write_object_begin(&w);
+	write_members(&w, module, true);
+	api_write_compile(r, &w, digest, artifacts, count);
+	rpc_write_object_end(&w);
 	reply_json(&reply, 200, &w);
 	set_headers(&reply, &module->digest);
 	request_reply(r, &reply);
+}
+
+/* What the catalogue knows; now what the cache has. */
+static void
+on_got(struct request *r, struct store_call *call)
+{
+	if (!is_wanted(r, call->reply))
+		return;
+	r->state = call->reply;
+	r->state_free = free_reply;
+	call->reply = NULL;
+	api_list_artifacts(r, &((struct store_reply *)r->state)->modules->digest, reply_module);
 }
 
 static void
@@ -222,6 +213,7 @@ on_deleted(struct request *r, struct store_call *call)
 	if (!store_call_ok(r, gone, RPC_MODULE_NOT_FOUND))
 		return;
 	programs_drop(api_daemon(r)->programs, &gone->modules[0].digest);
+	compiler_forget(api_daemon(r)->compiler, &gone->modules[0].digest);
 	reply_init(&reply, 204);
 	request_reply(r, &reply);
 }

@@ -16,8 +16,8 @@
 
 enum run_form { FORM_JSON, FORM_MULTIPART, FORM_RAW };
 
-/* Bodies up to this size are parsed where they are; that takes some microseconds. */
-#define PARSE_HERE_BYTES 16384
+/* What the client wants to hear: the answer, standard output alone, or events as they come. */
+enum run_offer { OFFER_JSON, OFFER_OUTPUT, OFFER_EVENTS, OFFER_COUNT };
 
 /* A form while it arrives; afterwards it moves into the invocation. */
 struct run_body {
@@ -188,27 +188,6 @@ module_run_begin(struct request *request)
 
 /* --- the request is there ----------------------------------------------------------------- */
 
-static void
-parsed(struct invocation *inv, enum rpc_code code, const struct rpc_problem *problem)
-{
-	struct rpc_prefer prefer;
-
-	if (code != RPC_OK) {
-		request_problem(inv->request, problem);
-		invocation_drop(inv);
-		return;
-	}
-	if (!inv->has_stdin && inv->form_file_count == 0) {
-		free(inv->body); /* the JSON has been read */
-		inv->body = NULL;
-	}
-	rpc_prefer_parse(request_header(inv->request, "Prefer"), &prefer);
-	inv->has_wait = prefer.has_wait;
-	inv->wait_s = prefer.wait_s;
-	invocation_limit(inv, &inv->run.limits);
-	invocation_start(inv, inv->run.async || (prefer.respond_async && !prefer.has_wait));
-}
-
 /* The JSON of the request: all of the body, or a form's part; absent, it asks for nothing. */
 static enum rpc_code
 parse_spec(struct invocation *inv, struct rpc_problem *problem)
@@ -223,46 +202,10 @@ parse_spec(struct invocation *inv, struct rpc_problem *problem)
 	return rpc_run_parse(text, len, len, &inv->run, problem);
 }
 
-struct big_parse {
-	struct letter letter;
-	struct job job;
-	struct invocation *invocation;
-	enum rpc_code code;
-	struct rpc_problem problem;
-};
-
-static void
-open_parsed(struct letter *letter)
+static enum rpc_code
+parse_query(struct invocation *inv, struct rpc_problem *problem)
 {
-	struct big_parse *parse = (struct big_parse *)letter;
-
-	parsed(parse->invocation, parse->code, &parse->problem);
-	free(parse);
-}
-
-static void
-run_parse(struct job *job)
-{
-	struct big_parse *parse =
-	    (struct big_parse *)((char *)job - offsetof(struct big_parse, job));
-
-	parse->code = parse_spec(parse->invocation, &parse->problem);
-	mailbox_post(&parse->invocation->daemon->mailbox, &parse->letter, open_parsed);
-}
-
-static void
-parse_elsewhere(struct invocation *inv)
-{
-	struct big_parse *parse = calloc(1, sizeof *parse);
-
-	if (parse != NULL) {
-		parse->invocation = inv;
-		if (jobpool_submit(inv->daemon->helpers, &parse->job, run_parse))
-			return;
-		free(parse);
-	}
-	request_fail(inv->request, RPC_QUEUE_FULL, "too many big bodies wait to be parsed");
-	invocation_drop(inv);
+	return rpc_run_from_query(&inv->query, &inv->run, problem);
 }
 
 /* Move what has arrived into the invocation. */
@@ -301,9 +244,8 @@ take_body(struct invocation *inv, struct run_body *body)
 }
 
 static void
-start(struct request *r, struct run_body *body, bool wants_raw)
+start(struct request *r, struct run_body *body, enum run_offer offer)
 {
-	struct rpc_problem problem;
 	enum run_form form = body->form;
 	struct digest digest;
 	struct rpc_ref ref;
@@ -313,7 +255,8 @@ start(struct request *r, struct run_body *body, bool wants_raw)
 	struct invocation *inv = invocation_new(r, INVOCATION_RUN, &ref, &digest);
 	if (inv == NULL)
 		return;
-	inv->wants_raw = wants_raw;
+	inv->wants_raw = offer == OFFER_OUTPUT;
+	inv->wants_events = offer == OFFER_EVENTS;
 	if (!take_body(inv, body)) {
 		request_fail(r, RPC_OUT_OF_MEMORY, "no memory for the body");
 		invocation_drop(inv);
@@ -322,28 +265,30 @@ start(struct request *r, struct run_body *body, bool wants_raw)
 	if (form == FORM_RAW) {
 		inv->query = r->query; /* the arguments point into it */
 		memset(&r->query, 0, sizeof r->query);
-		parsed(inv, rpc_run_from_query(&inv->query, &inv->run, &problem), &problem);
-	} else if (inv->spec_len > PARSE_HERE_BYTES) {
-		parse_elsewhere(inv);
+		api_parse_and_start(inv, 0, parse_query);
 	} else {
-		parsed(inv, parse_spec(inv, &problem), &problem);
+		api_parse_and_start(inv, inv->spec_len, parse_spec);
 	}
 }
 
 void
 module_run(struct request *request)
 {
-	static const char *const offers[] = { "application/json", "application/octet-stream" };
+	static const char *const offers[OFFER_COUNT] = {
+		[OFFER_JSON] = "application/json",
+		[OFFER_OUTPUT] = "application/octet-stream",
+		[OFFER_EVENTS] = "text/event-stream",
+	};
 	struct run_body *body = request->state;
 
 	if (body->form == FORM_MULTIPART && !form_ok(body, multipart_finish(body->parser)))
 		return;
-	int offer = api_accept(request, offers, 2);
+	int offer = api_accept(request, offers, OFFER_COUNT);
 	if (offer < 0)
 		return;
 	/* The request's state is the invocation from here on. */
 	request->state = NULL;
 	request->state_free = NULL;
-	start(request, body, offer == 1);
+	start(request, body, (enum run_offer)offer);
 	run_body_free(body);
 }

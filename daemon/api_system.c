@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/api.h"
+#include "daemon/artifacts.h"
 #include "daemon/metrics.h"
 #include "rpc/openapi.h"
 #include "vm/vm.h"
@@ -136,6 +137,7 @@ metrics_report(struct request *request)
 
 	collect_pool(api_daemon(request));
 	collect_store(api_daemon(request));
+	artifacts_report(api_daemon(request)->artifacts);
 	metrics_collect_process();
 	if (!metrics_format(&text, &len)) {
 		request_fail(request, RPC_OUT_OF_MEMORY, "no memory for the report");
@@ -170,6 +172,8 @@ version(struct request *request)
 	rpc_write_key(&w, "tiers");
 	rpc_write_array_begin(&w);
 	rpc_write_text(&w, "interp");
+	if (vm_cpu_features() != 0)
+		rpc_write_text(&w, "native");
 	rpc_write_array_end(&w);
 	rpc_write_object_end(&w);
 	api_reply_json(request, 200, &w);

@@ -54,33 +54,24 @@ on_listed(struct request *r, struct store_call *call)
 	char next[CURSOR_DATA_MAX];
 	const char *position = NULL;
 	struct rpc_writer w;
-	struct reply reply;
 	unsigned count = 0;
 	size_t i;
 
 	if (!store_call_ok(r, found, RPC_TAG_NOT_FOUND))
 		return;
-	api_writer_init(r, &w);
-	rpc_write_object_begin(&w);
-	rpc_write_key(&w, "items");
-	rpc_write_array_begin(&w);
+	api_page_begin(r, &w);
 	for (i = 0; i < found->tag_count && count < query->limit; i++) {
 		if (!has_prefix(&found->tags[i], query->prefix))
 			continue;
 		write_tag(&w, &found->tags[i]);
 		count++;
 	}
-	rpc_write_array_end(&w);
 	if (i > 0 && (i < found->tag_count || found->has_next)) {
 		const struct store_tag *last = &found->tags[i - 1];
 		snprintf(next, sizeof next, "t %s %s %s", last->ns, last->name, last->tag);
 		position = next;
 	}
-	api_cursor_member(r, &w, position);
-	rpc_write_object_end(&w);
-	reply_json(&reply, 200, &w);
-	api_cursor_link(r, &reply, position);
-	request_reply(r, &reply);
+	api_page_end(r, &w, position);
 }
 
 /* What of the prefix is a whole namespace, or a whole name. */

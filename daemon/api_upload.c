@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/api.h"
+#include "daemon/compile.h"
 #include "daemon/errmap.h"
 #include "daemon/modinfo.h"
 #include "daemon/multipart.h"
@@ -256,6 +257,26 @@ module_validate_begin(struct request *request)
 	upload_begin(request, UPLOAD_VALIDATE);
 }
 
+/* --- native code -------------------------------------------------------------------------- */
+
+/*
+ * Have it compiled, unless the upload says that it need not be. Where every call counts its
+ * instructions the plain variant would be of no use.
+ */
+static struct compile_status
+ask_compiler(struct upload *upload, bool is_new)
+{
+	struct request *r = upload->request;
+	struct daemon *daemon = api_daemon(r);
+	const char *effort = rpc_query_text(&r->query, "compile", NULL);
+	bool is_metered = daemon->config->limits_fuel != 0;
+
+	if ((effort == NULL && !is_new) || (effort != NULL && strcmp(effort, "none") == 0))
+		return compiler_status(daemon->compiler, &upload->digest, is_metered);
+	return compiler_ask(daemon->compiler, &upload->digest, is_metered,
+	                    api_compile_level(r, "compile"), false);
+}
+
 /* --- replies ------------------------------------------------------------------------------ */
 
 static void
@@ -264,6 +285,7 @@ reply_stored(struct upload *upload, bool created, const char *info)
 	struct request *r = upload->request;
 	char digest[DIGEST_TEXT_SIZE];
 	char tag[RPC_REF_TEXT_MAX];
+	struct compile_status status = ask_compiler(upload, created);
 	struct rpc_writer w;
 	struct reply reply;
 
@@ -281,6 +303,8 @@ reply_stored(struct upload *upload, bool created, const char *info)
 			rpc_member_text(&w, "tag", tag);
 		}
 		modinfo_splice(&w, info);
+		rpc_write_key(&w, "compile");
+		compile_status_write(&w, &status);
 		rpc_write_object_end(&w);
 		reply_json(&reply, created ? 201 : 200, &w);
 	}
@@ -451,9 +475,10 @@ run_examine(struct job *job)
 static void
 submit(struct upload *upload)
 {
-	if (!jobpool_submit(api_daemon(upload->request)->helpers, &upload->job, run_examine))
-		request_fail(upload->request, RPC_QUEUE_FULL,
-		             "too many modules wait to be validated");
+	struct jobpool *helpers = api_daemon(upload->request)->helpers;
+
+	if (!jobpool_submit(helpers, &upload->job, run_examine))
+		api_fail_full(upload->request, helpers, "too many modules wait to be validated");
 }
 
 /* --- the body is there -------------------------------------------------------------------- */

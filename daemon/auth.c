@@ -3,11 +3,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <nettle/memops.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -18,7 +16,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "daemon/digest.h"
+#include "daemon/account.h"
+#include "rpc/digest.h"
 
 #define FILE_BYTES_MAX ((size_t)4 << 20)
 #define LINE_BYTES_MAX 4096
@@ -325,7 +324,7 @@ split_fields(char *text, char *fields[FIELD_COUNT])
 static bool
 fill_token(const struct line *line, char *fields[FIELD_COUNT], unsigned count, struct token *token)
 {
-	if (!hex_decode(fields[FIELD_HASH], token->hash.bytes, DIGEST_BYTES))
+	if (!digest_from_hex(fields[FIELD_HASH], &token->hash))
 		return refuse(line,
 			      "token %s: expected the SHA-256 of its secret, 64 lower-case "
 			      "hexadecimal digits",
@@ -583,7 +582,8 @@ make_secret(char out[sizeof SECRET_PREFIX + 2 * SECRET_BYTES])
 	if (getrandom(random, sizeof random, 0) != sizeof random)
 		return false;
 	memcpy(out, SECRET_PREFIX, sizeof SECRET_PREFIX);
-	hex_encode(random, sizeof random, out + sizeof SECRET_PREFIX - 1);
+	rpc_hex_encode(random, sizeof random, out + sizeof SECRET_PREFIX - 1);
+	out[sizeof SECRET_PREFIX - 1 + 2 * sizeof random] = '\0';
 	return true;
 }
 
@@ -599,7 +599,7 @@ auth_new_token(const char *id, const char *scopes, FILE *out, struct auth_error 
 	if (!make_secret(secret))
 		return refuse(&where, "no random numbers: %s", strerror(errno));
 	digest_of(secret, strlen(secret), &hash);
-	hex_encode(hash.bytes, DIGEST_BYTES, hex);
+	digest_hex(&hash, hex);
 	int size = snprintf(line, sizeof line, "%s %s %s", id, hex, scopes);
 	if (size >= (int)sizeof line)
 		return refuse(&where, "id and scopes are too long");
@@ -632,32 +632,14 @@ struct auth_peers {
 	size_t group_count;
 };
 
-/* A number stands for itself; (uid_t)-1 means nobody. */
-static bool
-parse_id(const char *text, uint32_t *out)
-{
-	uint64_t number;
-
-	if (!config_parse_count(text, &number) || number >= UINT32_MAX)
-		return false;
-	*out = (uint32_t)number;
-	return true;
-}
-
 static bool
 find_user(const char *text, uid_t *out, struct auth_error *err)
 {
 	const struct line line = { .name = "[auth] unix_users", .err = err };
 
-	if (parse_id(text, out))
-		return true;
-	errno = 0;
-	const struct passwd *entry = getpwnam(text);
-	if (entry == NULL)
-		return refuse(&line, "no user \"%.64s\"%s%s", text, errno != 0 ? ": " : "",
-			      errno != 0 ? strerror(errno) : "");
-	*out = entry->pw_uid;
-	return true;
+	return account_find_user(text, out) ||
+	       refuse(&line, "no user \"%.64s\"%s%s", text, errno != 0 ? ": " : "",
+		      errno != 0 ? strerror(errno) : "");
 }
 
 static bool
@@ -665,15 +647,9 @@ find_group(const char *text, gid_t *out, struct auth_error *err)
 {
 	const struct line line = { .name = "[auth] unix_groups", .err = err };
 
-	if (parse_id(text, out))
-		return true;
-	errno = 0;
-	const struct group *entry = getgrnam(text);
-	if (entry == NULL)
-		return refuse(&line, "no group \"%.64s\"%s%s", text, errno != 0 ? ": " : "",
-			      errno != 0 ? strerror(errno) : "");
-	*out = entry->gr_gid;
-	return true;
+	return account_find_group(text, out) ||
+	       refuse(&line, "no group \"%.64s\"%s%s", text, errno != 0 ? ": " : "",
+		      errno != 0 ? strerror(errno) : "");
 }
 
 static bool

@@ -1018,9 +1018,20 @@ check_store(const struct config *config, struct config_error *err)
 }
 
 static bool
+check_service(const struct config *config, struct config_error *err)
+{
+	const struct place place = { .source = config_origin(config, CONFIG_KEY_service_group) };
+
+	if (config->service_group[0] != '\0' && config->service_user[0] == '\0')
+		return refuse(err, &place, "[service] group is set, but not whose: set user, too");
+	return true;
+}
+
+static bool
 check_together(const struct config *config, struct config_error *err)
 {
-	return check_listeners(config, err) && check_sizes(config, err) && check_store(config, err);
+	return check_listeners(config, err) && check_sizes(config, err) &&
+	       check_store(config, err) && check_service(config, err);
 }
 
 /* ---- loading ---- */

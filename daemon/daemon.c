@@ -12,14 +12,18 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <jansson.h>
 #include "daemon/api.h"
+#include "daemon/artifacts.h"
+#include "daemon/clock.h"
+#include "daemon/compile.h"
+#include "daemon/feed.h"
 #include "daemon/invocations.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
+#include "daemon/privileges.h"
 #include "daemon/programs.h"
 #include "daemon/server.h"
 #include "vm/vm.h"
@@ -78,6 +82,7 @@ start_store(struct daemon *daemon)
 	struct store_options options = {
 		.directory = config->store_directory,
 		.free_space_floor_bytes = config->store_free_space_floor,
+		.tag_history_max = config->store_tag_history,
 		.module_bytes_max = config->limits_module_bytes,
 		.readers = (unsigned)config->store_readers,
 		.queue_length = (unsigned)config->store_queue_length,
@@ -166,17 +171,30 @@ start_server(struct daemon *daemon, struct server_app *app)
 
 /* --- listening ---------------------------------------------------------------------------- */
 
-static bool
-serve(struct daemon *daemon, int fd, bool is_unix, const char *where)
+/* Sockets are opened early, while that is still allowed, and served when all else is there. */
+struct open_socket {
+	int fd;
+	bool is_unix;
+	char where[128];
+};
+
+struct open_sockets {
+	size_t count;
+	struct open_socket at[NOTIFY_LISTEN_MAX + 2];
+};
+
+static void
+add_socket(struct open_sockets *sockets, int fd, bool is_unix, const char *where)
 {
-	if (!server_listen(daemon->server, fd, is_unix))
-		return complain("cannot serve", strerror(errno));
-	log_info("listening", LOG_STR("at", where));
-	return true;
+	struct open_socket *socket = &sockets->at[sockets->count++];
+
+	socket->fd = fd;
+	socket->is_unix = is_unix;
+	snprintf(socket->where, sizeof socket->where, "%s", where);
 }
 
 static bool
-serve_unix(struct daemon *daemon)
+open_unix(struct daemon *daemon, const struct privileges *to, struct open_sockets *sockets)
 {
 	const char *path = daemon->config->listen_unix;
 	char message[LISTEN_MESSAGE_MAX];
@@ -184,12 +202,16 @@ serve_unix(struct daemon *daemon)
 
 	if (fd < 0)
 		return complain("cannot listen", message);
+	add_socket(sockets, fd, true, path);
 	daemon->unix_path = strdup(path);
-	return serve(daemon, fd, true, path);
+	/* Whom its mode lets in is the group of the service, not root's. */
+	if (to == NULL || geteuid() != 0 || lchown(path, to->uid, to->gid) == 0)
+		return true;
+	return complain("cannot give the Unix socket to its user", strerror(errno));
 }
 
 static bool
-serve_tcp(struct daemon *daemon)
+open_tcp(struct daemon *daemon, struct open_sockets *sockets)
 {
 	const char *address = daemon->config->listen_tcp;
 	char message[LISTEN_MESSAGE_MAX];
@@ -197,6 +219,7 @@ serve_tcp(struct daemon *daemon)
 
 	if (fd < 0)
 		return complain("cannot listen", message);
+	add_socket(sockets, fd, false, address);
 	if (daemon->config->auth_tcp == CONFIG_auth_tcp_NONE)
 		log_warning("anyone who can connect to the TCP address may do anything",
 		            LOG_STR("at", address));
@@ -204,17 +227,15 @@ serve_tcp(struct daemon *daemon)
 		log_warning("no token is known, so nobody can use the TCP address; make one with "
 		            "wasmedged --new-token",
 		            LOG_STR("at", address));
-	return serve(daemon, fd, false, address);
+	return true;
 }
 
-/* Sockets of the service manager take the place of those that the settings name. */
+/* Those of the service manager. */
 static bool
-serve_all(struct daemon *daemon)
+adopt_sockets(struct open_sockets *sockets, bool *out_has_unix, bool *out_has_tcp)
 {
 	struct notify_listener given[NOTIFY_LISTEN_MAX];
 	char message[LISTEN_MESSAGE_MAX];
-	bool has_unix = false;
-	bool has_tcp = false;
 	bool is_unix;
 
 	int count = notify_listeners(given, message, sizeof message);
@@ -224,19 +245,87 @@ serve_all(struct daemon *daemon)
 		if (!listen_adopt(given[i].fd, &is_unix))
 			return complain("cannot use a socket of the service manager",
 			                strerror(errno));
-		has_unix |= is_unix;
-		has_tcp |= !is_unix;
-		if (!serve(daemon, given[i].fd, is_unix, given[i].name))
-			return false;
+		add_socket(sockets, given[i].fd, is_unix, given[i].name);
+		*(is_unix ? out_has_unix : out_has_tcp) = true;
 	}
-	if (!has_unix && daemon->config->listen_unix[0] != '\0' && !serve_unix(daemon))
+	return true;
+}
+
+/* Sockets of the service manager take the place of those that the settings name. */
+static bool
+open_sockets(struct daemon *daemon, const struct privileges *to, struct open_sockets *sockets)
+{
+	const struct config *config = daemon->config;
+	bool has_unix = false;
+	bool has_tcp = false;
+
+	if (!adopt_sockets(sockets, &has_unix, &has_tcp))
 		return false;
-	if (!has_tcp && daemon->config->listen_tcp[0] != '\0' && !serve_tcp(daemon))
+	if (!has_unix && config->listen_unix[0] != '\0' && !open_unix(daemon, to, sockets))
 		return false;
-	if (has_unix || has_tcp || daemon->config->listen_unix[0] != '\0' ||
-	    daemon->config->listen_tcp[0] != '\0')
-		return true;
-	return complain("nowhere to listen", "set listen.unix or listen.tcp");
+	if (!has_tcp && config->listen_tcp[0] != '\0' && !open_tcp(daemon, sockets))
+		return false;
+	return sockets->count > 0 ? true
+	                          : complain("nowhere to listen", "set listen.unix or listen.tcp");
+}
+
+static bool
+serve_all(struct daemon *daemon, struct open_sockets *sockets)
+{
+	for (size_t i = 0; i < sockets->count; i++) {
+		struct open_socket *socket = &sockets->at[i];
+		int fd = socket->fd;
+
+		socket->fd = -1; /* the server's */
+		if (!server_listen(daemon->server, fd, socket->is_unix))
+			return complain("cannot serve", strerror(errno));
+		log_info("listening", LOG_STR("at", socket->where));
+	}
+	return true;
+}
+
+static void
+close_sockets(struct open_sockets *sockets)
+{
+	for (size_t i = 0; i < sockets->count; i++)
+		if (sockets->at[i].fd >= 0)
+			close(sockets->at[i].fd);
+}
+
+/* --- privileges --------------------------------------------------------------------------- */
+
+/* Become the user that the settings name. */
+static bool
+become(const struct privileges *to, const struct config *config)
+{
+	char message[PRIVILEGES_MESSAGE_MAX];
+
+	if (!privileges_make_folder(to, config->store_directory, message) ||
+	    !privileges_drop(to, message) ||
+	    !privileges_may_write(config->store_directory, message))
+		return complain("cannot run as the user of the service", message);
+	log_info("running as another user", LOG_UINT("uid", to->uid), LOG_UINT("gid", to->gid));
+	return true;
+}
+
+/* What only the user who started the daemon may do; from its return on it is who it will be. */
+static bool
+start_privileged(struct daemon *daemon, struct open_sockets *sockets)
+{
+	const struct config *config = daemon->config;
+	bool stays = config->service_user[0] == '\0';
+	char message[PRIVILEGES_MESSAGE_MAX];
+	struct privileges to;
+
+	if (!stays && !privileges_find(config->service_user, config->service_group, &to, message))
+		return complain("cannot run as the user of the service", message);
+	if (!start_auth(daemon) || !open_sockets(daemon, stays ? NULL : &to, sockets))
+		return false;
+	if (!stays)
+		return become(&to, config);
+	if (geteuid() == 0 && getenv("INVOCATION_ID") == NULL)
+		log_warning("running as root; set service.user, any user is enough for wasmedged");
+	return true;
 }
 
 /* --- draining ----------------------------------------------------------------------------- */
@@ -281,6 +370,8 @@ drain(struct daemon *daemon)
 	log_notice("draining", LOG_UINT("requests", server_request_count(daemon->server)),
 	           LOG_UINT("invocations", invocations_active_count(daemon->invocations)));
 	notify_stopping(&daemon->notify, "draining");
+	compiler_stop(daemon->compiler);
+	feed_close(daemon->feed);
 	server_quiesce(daemon->server);
 	uv_timer_start(&daemon->drain_timer, look_at_drain, 0, DRAIN_LOOK_MS);
 }
@@ -311,9 +402,12 @@ take_settings(struct daemon *daemon, struct config *config, struct auth_table *t
 	daemon->peers = peers;
 	server_set_config(daemon->server, config);
 	store_set_free_space_floor(daemon->store, config->store_free_space_floor);
+	store_set_tag_history_max(daemon->store, config->store_tag_history);
 	auth_limiter_set_rate(daemon->limiter, config->auth_failures_per_minute);
 	set_log(config);
 	programs_trim(daemon->programs);
+	artifacts_configure(daemon->artifacts);
+	compiler_configure(daemon->compiler);
 }
 
 static void
@@ -375,22 +469,13 @@ start_signals(struct daemon *daemon)
 	}
 }
 
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* The loop answers by being here; the writer by having been seen. */
 static void
 feed_watchdog(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
 
-	if (store_writer_seen_us(daemon->store) + WRITER_SILENT_US > now_us())
+	if (store_writer_seen_us(daemon->store) + WRITER_SILENT_US > clock_monotonic_us())
 		notify_watchdog(&daemon->notify);
 }
 
@@ -440,13 +525,24 @@ start_registries(struct daemon *daemon, struct vm_linker *linker)
 	if (daemon->programs == NULL)
 		vm_linker_free(linker);
 	daemon->invocations = invocations_new(daemon);
-	return daemon->programs != NULL && daemon->invocations != NULL
+	daemon->feed = feed_new(&daemon->mailbox);
+	daemon->compiler = compiler_new(daemon);
+	return daemon->programs != NULL && daemon->invocations != NULL && daemon->feed != NULL &&
+	               daemon->compiler != NULL
 	           ? true
 	           : complain("cannot start", "no memory");
 }
 
+/* In the folder of the store, which has to be there. */
 static bool
-start(struct daemon *daemon, struct server_app *app)
+start_artifacts(struct daemon *daemon)
+{
+	daemon->artifacts = artifacts_new(daemon);
+	return daemon->artifacts != NULL;
+}
+
+static bool
+start(struct daemon *daemon, struct server_app *app, struct open_sockets *sockets)
 {
 	struct vm_linker *linker;
 
@@ -457,9 +553,11 @@ start(struct daemon *daemon, struct server_app *app)
 		return complain("cannot start", "no event descriptor");
 	start_timers(daemon);
 	start_signals(daemon);
-	return start_metrics() && start_engine(daemon, &linker) &&
-	       start_registries(daemon, linker) && start_auth(daemon) && start_store(daemon) &&
-	       start_pools(daemon) && start_server(daemon, app) && serve_all(daemon);
+	return start_metrics() && start_privileged(daemon, sockets) &&
+	       start_engine(daemon, &linker) && start_registries(daemon, linker) &&
+	       start_store(daemon) && start_artifacts(daemon) && start_pools(daemon) &&
+	       start_server(daemon, app) &&
+	       serve_all(daemon, sockets);
 }
 
 static void
@@ -484,14 +582,19 @@ close_handles(struct daemon *daemon)
 static void
 stop(struct daemon *daemon)
 {
+	compiler_stop(daemon->compiler);
 	jobpool_free(daemon->workers);
 	store_close(daemon->store);
 	jobpool_free(daemon->helpers);
+	artifacts_stop(daemon->artifacts);
 	server_close(daemon->server);
 	close_handles(daemon);
 	invocations_free(daemon->invocations);
 	programs_free(daemon->programs);
 	uv_run(daemon->loop, UV_RUN_DEFAULT); /* until all handles are closed */
+	compiler_free(daemon->compiler);
+	artifacts_free(daemon->artifacts);
+	feed_free(daemon->feed);
 	vm_engine_unref(daemon->engine);
 	auth_table_free(daemon->tokens);
 	auth_peers_free(daemon->peers);
@@ -541,13 +644,14 @@ daemon_run(struct config *config, const struct config_sources *sources,
 		.notify = *notify,
 		.stop_signal = SIGRTMIN + 5,
 	};
+	struct open_sockets sockets = { 0 };
 	struct server_app app;
 
 	set_signals();
 	raise_descriptor_limit();
 	set_log(config);
 	json_object_seed(0);
-	bool has_started = start(&daemon, &app);
+	bool has_started = start(&daemon, &app, &sockets);
 	if (has_started) {
 		daemon.phase = DAEMON_SERVING;
 		notify_ready(&daemon.notify, "serving");
@@ -563,6 +667,7 @@ daemon_run(struct config *config, const struct config_sources *sources,
 		}
 	} else {
 		remove_socket(&daemon);
+		close_sockets(&sockets);
 	}
 	stop(&daemon);
 	log_notice("stopped");

@@ -18,6 +18,9 @@
 #include "daemon/store.h"
 #include "vm/engine.h"
 
+struct artifacts;
+struct compiler;
+struct feed;
 struct invocations;
 struct programs;
 struct server;
@@ -37,6 +40,10 @@ struct daemon {
 	struct jobpool *workers; /* guests run here, nothing else */
 	struct jobpool *helpers; /* decoding, validation, big JSON bodies */
 	struct programs *programs;
+	struct artifacts *artifacts; /* native code that is kept */
+	struct compiler *compiler;   /* and how it is made */
+	struct feed *feed;           /* events for whoever follows */
+	_Atomic uint64_t shadow_count; /* calls that might have been repeated; see shadow.h */
 	struct invocations *invocations;
 	struct auth_table *tokens;
 	struct auth_peers *peers;

@@ -2,29 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "daemon/artifacts.h"
+#include "daemon/clock.h"
 #include "daemon/errmap.h"
+#include "daemon/log.h"
+#include "daemon/metrics.h"
+#include "daemon/shadow.h"
 #include "vm/vm.h"
 
+#define SHADOW_TIME_US 1000000 /* a longer call would take very long in the interpreter */
 #define VALUES_INLINE 16 /* arguments and results that need no memory of their own */
-
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static int64_t
-unix_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* --- refusals ----------------------------------------------------------------------------- */
 
@@ -89,7 +76,7 @@ on_write(void *env, const void *data, size_t len, struct vm_error *err)
 		return vm_error_trap(err, VM_TRAP_OUTPUT_LIMIT, "no memory to keep the output");
 	memcpy(output->data + output->len, data, kept);
 	output->len += kept;
-	if (output->invocation->events != NULL)
+	if (output->invocation != NULL && output->invocation->events != NULL)
 		output_event(output, data, kept);
 	return VM_OK;
 }
@@ -137,7 +124,8 @@ withdraw(struct invocation *inv)
 }
 
 static enum vm_status
-make_store(struct invocation *inv, struct vm_store **out, struct vm_error *err)
+make_store(struct invocation *inv, enum vm_tier_policy tier, uint64_t started_at,
+           struct vm_store **out, struct vm_error *err)
 {
 	const struct invocation_limits *limits = &inv->limits;
 	struct vm_store_config config;
@@ -150,12 +138,13 @@ make_store(struct invocation *inv, struct vm_store **out, struct vm_error *err)
 	                          VM_PAGE_SIZE;
 	config.table_elements_max = limits->table_elements;
 	config.metered = limits->fuel != 0;
+	config.tier = tier;
 	enum vm_status status = vm_store_new(inv->daemon->engine, &config, out, err);
 	if (status != VM_OK)
 		return status;
 	if (limits->fuel != 0)
 		vm_store_set_fuel(*out, limits->fuel);
-	uint64_t deadline_us = inv->started_at + limits->time_ms * 1000;
+	uint64_t deadline_us = started_at + limits->time_ms * 1000;
 	status = vm_store_set_deadline(*out, deadline_us * 1000, err);
 	if (status == VM_OK)
 		return VM_OK;
@@ -182,6 +171,22 @@ struct wasi_input {
 	struct vm_str *args;
 	struct vm_str *env;
 	struct vm_wasi_tree *tree;
+};
+
+/* One run of the guest: the one that counts, or its repetition by the interpreter. */
+struct attempt {
+	struct invocation *inv;
+	const struct call *call;
+	enum vm_tier_policy tier;
+	struct output *out;
+	struct output *err;
+	struct vm_store *store;
+	struct wasi_input input;
+	enum vm_status status;
+	struct vm_error error;
+	bool is_native;
+	uint64_t instantiate_us;
+	uint64_t execute_us;
 };
 
 static struct vm_str
@@ -247,9 +252,10 @@ stdin_of(const struct invocation *inv)
 }
 
 static enum vm_status
-attach_wasi(struct invocation *inv, struct vm_store *store, struct wasi_input *input,
-            struct vm_error *err)
+attach_wasi(struct attempt *attempt, struct vm_error *err)
 {
+	struct invocation *inv = attempt->inv;
+	struct wasi_input *input = &attempt->input;
 	struct vm_wasi_preopen root = { .guest_path = VM_STR("/") };
 	bool has_tree = inv->kind == INVOCATION_RUN;
 	enum vm_status status = wasi_input_init(input, inv, err);
@@ -268,11 +274,11 @@ attach_wasi(struct invocation *inv, struct vm_store *store, struct wasi_input *i
 		.preopen_count = has_tree ? 1 : 0,
 		.stdin_stream = { .kind = VM_WASI_BYTES, .fd = -1, .bytes = stdin_of(inv) },
 		.stdout_stream = { .kind = VM_WASI_WRITER, .fd = -1, .write = on_write,
-		                   .env = &inv->out },
+		                   .env = attempt->out },
 		.stderr_stream = { .kind = VM_WASI_WRITER, .fd = -1, .write = on_write,
-		                   .env = &inv->err },
+		                   .env = attempt->err },
 	};
-	return vm_wasi_attach(store, &config, err);
+	return vm_wasi_attach(attempt->store, &config, err);
 }
 
 /* --- what the guest leaves ---------------------------------------------------------------- */
@@ -483,29 +489,57 @@ call_export(struct vm_instance *instance, uint32_t index, const struct call *cal
 	                    call->type.result_count, err);
 }
 
-/* Instantiate and call. Which of the two failed shows in the phases. */
+/* Instantiate and call. Which of the two failed shows in the times. */
 static enum vm_status
-instantiate_and_call(struct invocation *inv, struct vm_store *store, const struct call *call,
-                     struct vm_error *err)
+instantiate_and_call(struct attempt *attempt)
 {
+	const struct program *program = attempt->inv->program;
+	const struct call *call = attempt->call;
+	struct vm_error *err = &attempt->error;
 	struct vm_instance *instance;
 	uint32_t initialize;
 
-	uint64_t began_us = now_us();
+	uint64_t began_us = clock_monotonic_us();
 	enum vm_status status =
-	    vm_program_instantiate(inv->program->linked, store, &instance, err);
-	uint64_t instantiated_us = now_us();
-	inv->phase.instantiate_us = instantiated_us - began_us;
+	    vm_program_instantiate(program->linked, attempt->store, &instance, err);
+	uint64_t instantiated_us = clock_monotonic_us();
+	attempt->instantiate_us = instantiated_us - began_us;
 	if (status != VM_OK)
 		return status;
-	if (inv->kind == INVOCATION_INVOKE && inv->program->has_initialize &&
+	attempt->is_native = strcmp(vm_instance_tier(instance), "native") == 0;
+	if (attempt->inv->kind == INVOCATION_INVOKE && program->has_initialize &&
 	    !(call->name.len == 11 && memcmp(call->name.data, "_initialize", 11) == 0) &&
-	    vm_module_find_export(inv->program->module, VM_STR("_initialize"), &initialize))
+	    vm_module_find_export(program->module, VM_STR("_initialize"), &initialize))
 		status = call_export(instance, initialize, NULL, err);
 	if (status == VM_OK)
 		status = call_export(instance, call->export_index, call, err);
-	inv->phase.execute_us = now_us() - instantiated_us;
+	attempt->execute_us = clock_monotonic_us() - instantiated_us;
 	return status;
+}
+
+/* From the moment on that is given; the store stays for the caller to look at. */
+static void
+attempt_run(struct attempt *attempt, uint64_t started_at)
+{
+	struct invocation *inv = attempt->inv;
+
+	attempt->status = make_store(inv, attempt->tier, started_at, &attempt->store,
+	                             &attempt->error);
+	if (attempt->status != VM_OK)
+		return;
+	publish(inv, attempt->store);
+	if (inv->program->imports_wasi || inv->kind == INVOCATION_RUN)
+		attempt->status = attach_wasi(attempt, &attempt->error);
+	if (attempt->status == VM_OK)
+		attempt->status = instantiate_and_call(attempt);
+}
+
+static void
+attempt_clear(struct attempt *attempt)
+{
+	withdraw(attempt->inv);
+	vm_store_free(attempt->store);
+	wasi_input_clear(&attempt->input);
 }
 
 /* --- answers ------------------------------------------------------------------------------ */
@@ -524,7 +558,7 @@ write_answer(struct invocation *inv, struct rpc_answer *answer)
 	answer->lanes = inv->invoke.lanes;
 	answer->exit_code = inv->exit_code;
 	answer->usage = inv->usage;
-	answer->tier = "interp";
+	answer->tier = inv->is_native ? "native" : "interp";
 	/* A function that was called usually writes nothing; a command always has its streams. */
 	if (inv->kind == INVOCATION_RUN || inv->out.total_bytes > 0)
 		answer->out = &out;
@@ -605,6 +639,86 @@ conclude(struct invocation *inv, const struct call *call, enum vm_status status,
 		answer_trap(inv, err);
 }
 
+/* --- the shadow --------------------------------------------------------------------------- */
+
+/* Whether this call is one of those that are repeated. */
+static bool
+is_chosen(const struct attempt *native)
+{
+	struct daemon *daemon = native->inv->daemon;
+	uint64_t every = daemon->config->compile_shadow_every;
+
+	return every != 0 && native->is_native && native->inv->program->is_repeatable &&
+	       native->execute_us < SHADOW_TIME_US &&
+	       atomic_fetch_add_explicit(&daemon->shadow_count, 1, memory_order_relaxed) % every ==
+	           every - 1;
+}
+
+static struct shadow_run
+shadow_of(const struct attempt *attempt, const struct vm_value *results)
+{
+	return (struct shadow_run){
+		.status = attempt->status,
+		.err = &attempt->error,
+		.results = results,
+		.result_count = attempt->call->type.result_count,
+		.out = { attempt->out->data, attempt->out->len, attempt->out->total_bytes },
+		.error = { attempt->err->data, attempt->err->len, attempt->err->total_bytes },
+		.tree = attempt->input.tree,
+	};
+}
+
+static void
+report_difference(struct invocation *inv, const struct call *call, const char *what)
+{
+	char module[DIGEST_TEXT_SIZE], arguments[DIGEST_TEXT_SIZE];
+	struct vm_str input = stdin_of(inv);
+	struct digest digest;
+
+	shadow_digest(call->args, call->type.param_count, input.data, input.len, &digest);
+	log_error("native code gave another result than the interpreter; the module is interpreted "
+	          "from now on",
+	          LOG_STR("module", digest_format(&inv->digest, module)),
+	          LOG_STRN("function", call->name.data, call->name.len),
+	          LOG_STR("difference", what),
+	          LOG_STR("arguments", digest_format(&digest, arguments)),
+	          LOG_BOOL("metered", inv->limits.fuel != 0));
+	artifacts_pin(inv->daemon->artifacts, inv->program, inv->limits.fuel != 0);
+}
+
+/* The same call again, by the interpreter, with nobody looking but us. */
+static void
+run_shadow(const struct attempt *native, struct call *call)
+{
+	static const unsigned metrics[] = { [SHADOW_SAME] = METRIC_shadow_SAME,
+		                            [SHADOW_DIFFERENT] = METRIC_shadow_DIFFERENT,
+		                            [SHADOW_UNDECIDED] = METRIC_shadow_UNDECIDED };
+	struct invocation *inv = native->inv;
+	size_t result_bytes = call->type.result_count * sizeof *call->results;
+	struct vm_value *kept = malloc(result_bytes == 0 ? 1 : result_bytes);
+	struct output out = { 0 }, err = { 0 };
+	const char *what = "";
+
+	if (kept == NULL)
+		return;
+	memcpy(kept, call->results, result_bytes);
+	output_init(&out, "", inv->limits.stdout_bytes, NULL, NULL);
+	output_init(&err, "", inv->limits.stderr_bytes, NULL, NULL);
+	struct attempt again = { .inv = inv, .call = call, .tier = VM_TIER_INTERP, .out = &out,
+		                 .err = &err };
+	attempt_run(&again, clock_monotonic_us());
+	const struct shadow_run first = shadow_of(native, kept);
+	const struct shadow_run second = shadow_of(&again, call->results);
+	enum shadow_verdict verdict = shadow_compare(&first, &second, &what);
+	metric_add(METRIC_SHADOW_CALLS, metrics[verdict], 0, 1);
+	if (verdict == SHADOW_DIFFERENT)
+		report_difference(inv, call, what);
+	attempt_clear(&again);
+	free(out.data);
+	free(err.data);
+	free(kept);
+}
+
 /* --- running ------------------------------------------------------------------------------ */
 
 /* Failures of ours and of the module, before the guest could do anything. */
@@ -615,36 +729,41 @@ is_refusal(enum vm_status status)
 	       status == VM_E_IO;
 }
 
+static enum vm_tier_policy
+tier_for(const struct invocation *inv)
+{
+	return atomic_load_explicit(&inv->program->is_pinned[inv->limits.fuel != 0],
+	                            memory_order_relaxed)
+	           ? VM_TIER_INTERP
+	           : VM_TIER_BEST;
+}
+
 static void
 run_call(struct invocation *inv, struct call *call)
 {
-	struct wasi_input input = { 0 };
-	struct vm_store *store = NULL;
-	struct vm_error err;
+	struct attempt attempt = { .inv = inv, .call = call, .tier = tier_for(inv),
+		                   .out = &inv->out, .err = &inv->err };
 
-	enum vm_status status = make_store(inv, &store, &err);
-	if (status == VM_OK) {
-		publish(inv, store);
-		if (inv->program->imports_wasi || inv->kind == INVOCATION_RUN)
-			status = attach_wasi(inv, store, &input, &err);
-		if (status == VM_OK)
-			status = instantiate_and_call(inv, store, call, &err);
-		take_usage(inv, store);
-	}
-	uint64_t ended_us = now_us();
+	attempt_run(&attempt, inv->started_at);
+	inv->is_native = attempt.is_native;
+	inv->phase.instantiate_us = attempt.instantiate_us;
+	inv->phase.execute_us = attempt.execute_us;
+	if (attempt.store != NULL)
+		take_usage(inv, attempt.store);
+	uint64_t ended_us = clock_monotonic_us();
 	inv->usage.wall_us = ended_us - inv->started_at;
-	if (status != VM_OK && is_refusal(status)) {
+	if (attempt.status != VM_OK && is_refusal(attempt.status)) {
 		if (refuse(inv) != NULL)
-			errmap_module(&err, inv->problem);
+			errmap_module(&attempt.error, inv->problem);
 	} else {
 		if (inv->kind == INVOCATION_RUN)
-			collect_files(inv, input.tree);
-		conclude(inv, call, status, &err);
-		inv->phase.encode_us = now_us() - ended_us;
+			collect_files(inv, attempt.input.tree);
+		conclude(inv, call, attempt.status, &attempt.error);
+		inv->phase.encode_us = clock_monotonic_us() - ended_us;
+		if (is_chosen(&attempt))
+			run_shadow(&attempt, call);
 	}
-	withdraw(inv);
-	vm_store_free(store);
-	wasi_input_clear(&input);
+	attempt_clear(&attempt);
 }
 
 void
@@ -652,8 +771,8 @@ invocation_run(struct invocation *invocation, void (*on_news)(struct invocation 
 {
 	struct call call;
 
-	invocation->started_at = now_us();
-	invocation->started_us = unix_us();
+	invocation->started_at = clock_monotonic_us();
+	invocation->started_us = clock_unix_us();
 	invocation->phase.queue_us = invocation->started_at - invocation->queued_at;
 	invocation->usage = (struct rpc_usage){ .queue_us = invocation->phase.queue_us,
 		                                .fuel = RPC_UNSET };
@@ -672,7 +791,7 @@ invocation_run(struct invocation *invocation, void (*on_news)(struct invocation 
 		invocation->outcome = RPC_TRAPPED; /* for the record; the problem says more */
 	}
 	free(call.values);
-	invocation->done_us = unix_us();
+	invocation->done_us = clock_unix_us();
 }
 
 void

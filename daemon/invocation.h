@@ -11,8 +11,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "daemon/audience.h"
 #include "daemon/daemon.h"
-#include "daemon/events.h"
 #include "daemon/ids.h"
 #include "daemon/programs.h"
 #include "rpc/answer.h"
@@ -101,6 +101,7 @@ struct invocation {
 	} phase;
 	struct rpc_problem *problem; /* it could not be begun: why; else NULL */
 	enum rpc_state outcome;
+	bool is_native; /* what ran it; else the interpreter, or nothing */
 	int32_t exit_code;
 	struct rpc_usage usage;
 	char *answer; /* JSON; NULL when there was no memory for it */
@@ -117,6 +118,7 @@ struct invocation {
 	struct invocation *id_next;
 	struct request *request; /* that waits, or NULL */
 	bool wants_raw;          /* the request wants standard output alone */
+	bool wants_events;       /* it wants the events as they come */
 	bool wants_pretty;
 	bool is_async;           /* recorded in the store */
 	bool is_active;          /* queued or running */
@@ -129,7 +131,7 @@ struct invocation {
 	size_t kept_bytes;
 	struct letter news; /* events were added */
 	atomic_bool news_posted;
-	struct event_reader *readers; /* requests that follow */
+	struct audience audience; /* requests that follow */
 };
 
 /*

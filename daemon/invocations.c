@@ -1,9 +1,11 @@
 #include "daemon/invocations.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "daemon/api.h"
+#include "daemon/clock.h"
+#include "daemon/compile.h"
 #include "daemon/errmap.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
@@ -28,33 +30,6 @@ struct invocations {
 	uv_timer_t *timer;
 	unsigned rounds;
 };
-
-/* A request that follows the events of an invocation. */
-struct event_reader {
-	struct event_reader *prev;
-	struct event_reader *next;
-	struct invocation *invocation; /* NULL once that is gone */
-	struct request *request;
-	struct follower *follower;
-};
-
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static int64_t
-unix_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* --- the registry ------------------------------------------------------------------------- */
 
@@ -199,24 +174,13 @@ invocation_write_record(struct rpc_writer *w, const struct invocation *invocatio
 /* --- followers ---------------------------------------------------------------------------- */
 
 static void
-wake_readers(struct invocation *inv)
-{
-	struct event_reader *next;
-
-	for (struct event_reader *reader = inv->readers; reader != NULL; reader = next) {
-		next = reader->next;
-		request_stream_wake(reader->request);
-	}
-}
-
-static void
 open_news(struct letter *letter)
 {
 	struct invocation *inv =
 	    (struct invocation *)((char *)letter - offsetof(struct invocation, news));
 
 	atomic_store_explicit(&inv->news_posted, false, memory_order_release);
-	wake_readers(inv);
+	audience_wake(&inv->audience);
 }
 
 /* On a worker: one letter stands for all events until it is opened. */
@@ -227,72 +191,10 @@ post_news(struct invocation *inv)
 		mailbox_post(&inv->daemon->mailbox, &inv->news, open_news);
 }
 
-static void
-detach_readers(struct invocation *inv)
-{
-	while (inv->readers != NULL) {
-		struct event_reader *reader = inv->readers;
-		inv->readers = reader->next;
-		reader->invocation = NULL;
-		request_stream_wake(reader->request);
-	}
-}
-
-static ssize_t
-read_events(void *env, char *data, size_t size)
-{
-	struct event_reader *reader = env;
-	ssize_t len = follower_read(reader->follower, data, size);
-
-	if (len == 0 && reader->invocation == NULL)
-		return -1; /* no more events will come */
-	if (len == 0)
-		request_stream_wait(reader->request);
-	return len;
-}
-
-static void
-free_reader(void *env)
-{
-	struct event_reader *reader = env;
-
-	if (reader->invocation != NULL) {
-		if (reader->prev != NULL)
-			reader->prev->next = reader->next;
-		else
-			reader->invocation->readers = reader->next;
-		if (reader->next != NULL)
-			reader->next->prev = reader->prev;
-	}
-	follower_free(reader->follower);
-	free(reader);
-}
-
 void
 invocation_follow(struct invocation *invocation, struct request *request, uint64_t last_id)
 {
-	struct event_reader *reader = calloc(1, sizeof *reader);
-	struct reply_stream stream = { read_events, free_reader, reader };
-	struct reply reply;
-
-	if (reader != NULL)
-		reader->follower = follower_new(invocation->events, last_id);
-	if (reader == NULL || reader->follower == NULL) {
-		free(reader);
-		request_fail(request, RPC_OUT_OF_MEMORY, "no memory to follow the invocation");
-		return;
-	}
-	reader->request = request;
-	reader->invocation = invocation;
-	reader->next = invocation->readers;
-	if (reader->next != NULL)
-		reader->next->prev = reader;
-	invocation->readers = reader;
-	reply_init(&reply, 200);
-	reply_header(&reply, "Content-Type", "text/event-stream");
-	reply_header(&reply, "Cache-Control", "no-store");
-	reply.stream = &stream;
-	request_reply(request, &reply);
+	audience_join(&invocation->audience, invocation->events, request, last_id);
 }
 
 /* --- what is kept ------------------------------------------------------------------------- */
@@ -316,7 +218,7 @@ static void
 destroy(struct invocation *inv)
 {
 	wait_timer_stop(inv);
-	detach_readers(inv);
+	audience_dismiss(&inv->audience);
 	invocation_free(inv);
 }
 
@@ -393,7 +295,8 @@ housekeeping(uv_timer_t *timer)
 	trim(all);
 	if (++all->rounds % PRUNE_EVERY != 0)
 		return;
-	int64_t before_us = unix_us() - (int64_t)daemon->config->store_invocations_kept * 1000;
+	int64_t kept_us = (int64_t)daemon->config->store_invocations_kept * 1000;
+	int64_t before_us = clock_unix_us() - kept_us;
 	if (store_invocation_prune(daemon->store, before_us, NULL, NULL) != STORE_OK)
 		return; /* the next round comes */
 }
@@ -427,7 +330,7 @@ count(const struct invocation *inv)
 {
 	metric_add(METRIC_INVOCATIONS,
 	           inv->problem != NULL ? (unsigned)METRIC_outcome_FAILED : outcome_metric(inv),
-	           METRIC_tier_INTERP, 1);
+	           inv->is_native ? METRIC_tier_NATIVE : METRIC_tier_INTERP, 1);
 	metric_observe_us(METRIC_INVOCATION_TIME, METRIC_phase_QUEUE, 0, inv->phase.queue_us);
 	metric_observe_us(METRIC_INVOCATION_TIME, METRIC_phase_LOAD, 0, inv->phase.load_us);
 	metric_observe_us(METRIC_INVOCATION_TIME, METRIC_phase_INSTANTIATE, 0,
@@ -494,11 +397,11 @@ reply_end(struct invocation *inv, bool is_kept)
 	request_reply(r, &reply);
 }
 
-/* A problem that nobody waits for any more becomes the answer that the record shows. */
+/* A problem that no request waits for becomes the answer: of the record, of the last event. */
 static void
 answer_problem(struct invocation *inv)
 {
-	if (inv->problem == NULL || !inv->is_async)
+	if (inv->problem == NULL || !(inv->is_async || inv->wants_events))
 		return;
 	struct rpc_trap trap = {
 		.code = rpc_problem_kind(inv->problem->code)->slug,
@@ -521,7 +424,7 @@ end(struct invocation *inv)
 	bool is_kept = inv->is_async || inv->file_count > 0;
 	if (inv->events != NULL && inv->answer != NULL)
 		events_add(inv->events, "result", inv->answer, inv->answer_len, true);
-	wake_readers(inv);
+	audience_wake(&inv->audience);
 	if (inv->is_async)
 		save_end(inv);
 	if (inv->request != NULL && !inv->is_detaching)
@@ -566,7 +469,7 @@ invocation_cancel_now(struct invocation *invocation)
 	if (!jobpool_remove(invocation->daemon->workers, &invocation->job))
 		return; /* it runs, and ends in a moment */
 	invocation->outcome = RPC_CANCELLED;
-	invocation->done_us = unix_us();
+	invocation->done_us = clock_unix_us();
 	invocation_answer(invocation, NULL);
 	end(invocation);
 }
@@ -668,15 +571,12 @@ fail(struct invocation *inv, const struct rpc_problem *problem)
 static void
 fail_full(struct invocation *inv)
 {
-	struct jobpool_figures pool;
-	struct reply reply;
+	struct jobpool *workers = inv->daemon->workers;
 
-	jobpool_get_figures(inv->daemon->workers, &pool);
 	metric_add(METRIC_QUEUE_REJECTED, 0, 0, 1);
-	reply_fail(&reply, inv->request->id, RPC_QUEUE_FULL,
-	           "%zu invocations wait already, the most that limits.queue_length allows",
-	           pool.waiting_count);
-	request_reply(inv->request, &reply);
+	api_fail_full(inv->request, workers,
+	              "%zu invocations wait already, the most that limits.queue_length allows",
+	              jobpool_waiting(workers));
 	invocation_drop(inv);
 }
 
@@ -694,7 +594,7 @@ reply_accepted(struct invocation *inv)
 	invocation_write_record(&w, inv);
 	reply_json(&reply, 202, &w);
 	reply_header(&reply, "Location", "/v1/invocations/%s", inv->id);
-	reply_header(&reply, "Retry-After", "1");
+	reply.retry_after_s = jobpool_wait_s(inv->daemon->workers);
 	reply_header(&reply, "Preference-Applied", "respond-async");
 	request_reply(r, &reply);
 }
@@ -702,12 +602,15 @@ reply_accepted(struct invocation *inv)
 static bool
 make_events(struct invocation *inv)
 {
+	char text[IDS_TEXT_SIZE + 16];
+
 	if (inv->events != NULL)
 		return true;
 	inv->events = events_new();
 	if (inv->events == NULL)
 		return false;
-	events_add(inv->events, "queued", "{}", 2, false);
+	int len = snprintf(text, sizeof text, "{\"id\":\"%s\"}", inv->id);
+	events_add(inv->events, "queued", text, (size_t)len, false);
 	return true;
 }
 
@@ -788,11 +691,34 @@ static bool
 enqueue(struct invocation *inv)
 {
 	activate(inv->daemon->invocations, inv);
-	inv->queued_at = now_us();
+	inv->queued_at = clock_monotonic_us();
 	if (jobpool_submit_quietly(inv->daemon->workers, &inv->job, run_job))
 		return true;
 	deactivate(inv->daemon->invocations, inv);
 	return false;
+}
+
+/* The only ones who see what it does have left. */
+static void
+on_deserted(struct audience *audience)
+{
+	invocation_cancel_now(
+	    (struct invocation *)((char *)audience - offsetof(struct invocation, audience)));
+}
+
+/* From here on the request is the audience's: when it ends early, so does the invocation. */
+static void
+stream_events(struct invocation *inv)
+{
+	struct request *r = inv->request;
+
+	inv->request = NULL;
+	r->state = NULL;
+	r->on_gone = NULL;
+	inv->audience.on_deserted = on_deserted;
+	audience_join(&inv->audience, inv->events, r, 0);
+	if (inv->audience.seats == NULL)
+		invocation_cancel_now(inv); /* no memory for it, as the client was told */
 }
 
 static void
@@ -802,11 +728,13 @@ enqueue_sync(struct invocation *inv)
 	if (inv->request->is_gone) {
 		request_fail(inv->request, RPC_INTERNAL, "the client is gone");
 		invocation_drop(inv);
-	} else if (inv->has_wait && !make_events(inv)) {
+	} else if ((inv->has_wait || inv->wants_events) && !make_events(inv)) {
 		request_fail(inv->request, RPC_OUT_OF_MEMORY, "no memory for the invocation");
 		invocation_drop(inv);
 	} else if (!enqueue(inv)) {
 		fail_full(inv);
+	} else if (inv->wants_events) {
+		stream_events(inv);
 	} else if (inv->has_wait) {
 		wait_timer_start(inv);
 	}
@@ -867,8 +795,10 @@ on_program(struct program_waiter *waiter, struct program *program,
 	struct invocation *inv =
 	    (struct invocation *)((char *)waiter - offsetof(struct invocation, waiter));
 
-	inv->phase.load_us = now_us() - inv->queued_at;
+	inv->phase.load_us = clock_monotonic_us() - inv->queued_at;
 	inv->program = program;
+	if (program != NULL && program_wants_code(program, inv->limits.fuel != 0))
+		compiler_used(inv->daemon->compiler, program, inv->limits.fuel != 0);
 	if (program == NULL)
 		fail(inv, problem);
 	else if (program->linked == NULL)
@@ -886,10 +816,10 @@ invocation_start(struct invocation *invocation, bool is_async)
 	struct program *program = programs_find(programs, &invocation->digest);
 
 	invocation->is_async = is_async;
-	if (is_async || invocation->has_wait)
+	if (is_async || invocation->has_wait || invocation->wants_events)
 		invocation->wants_pretty = false; /* an event is one line */
-	invocation->created_us = unix_us();
-	invocation->queued_at = now_us();
+	invocation->created_us = clock_unix_us();
+	invocation->queued_at = clock_monotonic_us();
 	invocation->waiter.done = on_program;
 	if (program != NULL)
 		on_program(&invocation->waiter, program, NULL);

@@ -6,10 +6,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include "daemon/clock.h"
 
 /* Enough for the deepest C calls of validation and host functions; guests have their own. */
 #define THREAD_STACK_BYTES ((size_t)2 * 1024 * 1024)
+#define SERVICE_JOBS 16 /* over so many jobs the time that one takes is averaged */
 
 struct jobpool {
 	pthread_mutex_t lock;
@@ -21,20 +22,13 @@ struct jobpool {
 	unsigned sleeping_count;     /* threads in pthread_cond_wait */
 	unsigned spinning_count;     /* threads that will look again by themselves */
 	unsigned busy_count;
+	uint64_t busy_since_us; /* the times at which the running jobs began, added up */
+	double service_us;      /* what a job has taken of late: a moving average */
 	bool is_ending;
 	unsigned spin_us;
 	unsigned thread_count; /* that run */
 	pthread_t *threads;
 };
-
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static void
 relax(void)
@@ -75,7 +69,7 @@ list_remove(struct jobpool *pool, struct job *job)
 	atomic_fetch_sub_explicit(&pool->waiting_count, 1, memory_order_relaxed);
 }
 
-/* --- threads ------------------------------------------------------------------------------ */
+/* --- looking for work --------------------------------------------------------------------- */
 
 /*
  * Look for work for a little while without the lock: under load the next job comes sooner than a
@@ -86,18 +80,37 @@ spin(struct jobpool *pool)
 {
 	pool->spinning_count++;
 	pthread_mutex_unlock(&pool->lock);
-	uint64_t end_us = now_us() + pool->spin_us;
+	uint64_t end_us = clock_monotonic_us() + pool->spin_us;
 	do {
 		for (int i = 0; i < 64; i++) {
 			if (atomic_load_explicit(&pool->waiting_count, memory_order_relaxed) > 0)
 				goto done;
 			relax();
 		}
-	} while (now_us() < end_us);
+	} while (clock_monotonic_us() < end_us);
 done:
 	pthread_mutex_lock(&pool->lock);
 	pool->spinning_count--;
 }
+
+/* --- how long jobs take, under the lock --------------------------------------------------- */
+
+static void
+job_begins(struct jobpool *pool, uint64_t now_us)
+{
+	pool->busy_count++;
+	pool->busy_since_us += now_us;
+}
+
+static void
+job_ends(struct jobpool *pool, uint64_t began_us, uint64_t now_us)
+{
+	pool->busy_count--;
+	pool->busy_since_us -= began_us;
+	pool->service_us += ((double)(now_us - began_us) - pool->service_us) / SERVICE_JOBS;
+}
+
+/* --- threads ------------------------------------------------------------------------------ */
 
 /* Wait for a job; NULL when the pool ends and nothing is left. Called and returns under lock. */
 static struct job *
@@ -125,11 +138,13 @@ work(void *arg)
 
 	pthread_mutex_lock(&pool->lock);
 	while ((job = next_job(pool)) != NULL) {
-		pool->busy_count++;
+		uint64_t began_us = clock_monotonic_us();
+		job_begins(pool, began_us);
 		pthread_mutex_unlock(&pool->lock);
 		job->run(job);
+		uint64_t ended_us = clock_monotonic_us();
 		pthread_mutex_lock(&pool->lock);
-		pool->busy_count--;
+		job_ends(pool, began_us, ended_us);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
@@ -274,6 +289,25 @@ jobpool_get_figures(struct jobpool *pool, struct jobpool_figures *out)
 		.queue_max = pool->queue_max,
 	};
 	pthread_mutex_unlock(&pool->lock);
+}
+
+unsigned
+jobpool_wait_s(struct jobpool *pool)
+{
+	uint64_t now_us = clock_monotonic_us();
+	double running_us = 0;
+
+	pthread_mutex_lock(&pool->lock);
+	/* Jobs that run for longer than those before say more than these. */
+	if (pool->busy_count > 0)
+		running_us = ((double)now_us * pool->busy_count - (double)pool->busy_since_us) /
+		             pool->busy_count;
+	double service_us = running_us > pool->service_us ? running_us : pool->service_us;
+	double wait_s = service_us * (double)jobpool_waiting(pool) / pool->thread_count / 1e6;
+	pthread_mutex_unlock(&pool->lock);
+	if (wait_s >= JOBPOOL_WAIT_MAX_S)
+		return JOBPOOL_WAIT_MAX_S;
+	return wait_s < 1 ? 1 : (unsigned)wait_s;
 }
 
 size_t

@@ -62,5 +62,12 @@ struct jobpool_figures {
 
 void jobpool_get_figures(struct jobpool *pool, struct jobpool_figures *out);
 
+/*
+ * When somebody who found the queue full should come back: in how many seconds all that waits now
+ * will have begun, by the time that jobs have taken of late. From 1 to JOBPOOL_WAIT_MAX_S.
+ */
+#define JOBPOOL_WAIT_MAX_S 60
+unsigned jobpool_wait_s(struct jobpool *pool);
+
 /* Jobs that wait, without the lock: for a first look. */
 size_t jobpool_waiting(const struct jobpool *pool);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "daemon/clock.h"
 
 #define WINDOW_US 10000000u
 #define REPEATS_MAX 256 /* different messages that are counted; further ones are let through */
@@ -343,15 +344,6 @@ struct repeat {
 static pthread_mutex_t repeats_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct repeat repeats[REPEATS_MAX];
 
-static uint64_t
-monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* NULL when the table is full of others. */
 static struct repeat *
 repeat_find(const char *message)
@@ -379,7 +371,7 @@ repeat_admit(const char *message, uint64_t *out_suppressed)
 	pthread_mutex_lock(&repeats_lock);
 	struct repeat *repeat = repeat_find(message);
 	if (repeat != NULL) {
-		uint64_t now = monotonic_us();
+		uint64_t now = clock_monotonic_us();
 
 		if (now - repeat->window_us >= WINDOW_US) {
 			repeat->window_us = now;

@@ -128,8 +128,6 @@ serve(struct config *config, const struct config_sources *sources)
 	log_detect_journal();
 	if (!notify_open(&notify))
 		log_warning("the service manager cannot be told anything");
-	if (geteuid() == 0 && getenv("INVOCATION_ID") == NULL)
-		log_warning("running as root; a user of its own is enough for wasmedged");
 	return daemon_run(config, sources, &notify);
 }
 

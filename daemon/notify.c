@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+#include "daemon/clock.h"
 
 #define LISTEN_FIRST_FD 3
 #define DATAGRAM_MAX 512
@@ -152,11 +152,8 @@ bool
 notify_reloading(const struct notify *notify)
 {
 	char text[DATAGRAM_MAX];
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-		 (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
 	return send_text(notify, text);
 }
 

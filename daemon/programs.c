@@ -3,9 +3,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/artifacts.h"
 #include "daemon/daemon.h"
 #include "daemon/errmap.h"
 #include "daemon/metrics.h"
+#include "daemon/shadow.h"
 
 #define BUCKETS 1024 /* a power of two */
 /* What an entry costs besides its bytes: descriptions, translated code. */
@@ -57,6 +59,14 @@ program_unref(struct program *program)
 	free(program);
 }
 
+bool
+program_wants_code(const struct program *program, bool is_metered)
+{
+	return program->linked != NULL &&
+	       !atomic_load_explicit(&program->is_pinned[is_metered], memory_order_relaxed) &&
+	       !vm_module_has_native(program->module, is_metered);
+}
+
 static bool
 str_is(struct vm_str str, const char *text)
 {
@@ -102,6 +112,7 @@ program_link(struct programs *programs, struct vm_module *module, const struct d
 	program->digest = *digest;
 	program->module = vm_module_ref(module);
 	program->imports_wasi = module_imports_wasi(module);
+	program->is_repeatable = shadow_is_repeatable(module);
 	program->has_initialize = module_has_initialize(module);
 	(void)vm_module_bytes(module, &program->size_bytes);
 	pthread_mutex_lock(&programs->linker_lock);
@@ -171,8 +182,8 @@ cost(const struct program *program)
 static void
 report(const struct programs *programs)
 {
-	metric_set(METRIC_CACHE_MODULES, 0, 0, (int64_t)programs->count);
-	metric_set(METRIC_CACHE_BYTES, 0, 0, (int64_t)programs->size_bytes);
+	metric_set(METRIC_PROGRAM_COUNT, 0, 0, (int64_t)programs->count);
+	metric_set(METRIC_PROGRAM_BYTES, 0, 0, (int64_t)programs->size_bytes);
 }
 
 static void
@@ -208,7 +219,7 @@ programs_trim(struct programs *programs)
 		if (is_used(p))
 			continue;
 		forget(programs, p);
-		metric_add(METRIC_CACHE_EVICTIONS, 0, 0, 1);
+		metric_add(METRIC_PROGRAM_EVICTIONS, 0, 0, 1);
 	}
 	report(programs);
 }
@@ -224,8 +235,16 @@ programs_find(struct programs *programs, const struct digest *digest)
 		use_unlink(programs, program);
 		use_link(programs, program);
 	}
-	metric_add(METRIC_CACHE_HITS, 0, 0, 1);
+	metric_add(METRIC_PROGRAM_HITS, 0, 0, 1);
 	return program_ref(program);
+}
+
+struct program *
+programs_peek(struct programs *programs, const struct digest *digest)
+{
+	struct program *program = find(programs, digest);
+
+	return program == NULL ? NULL : program_ref(program);
 }
 
 void
@@ -331,6 +350,8 @@ decode(struct job *job)
 		if (load->program == NULL)
 			rpc_problem_set(&load->problem, RPC_OUT_OF_MEMORY,
 			                "no memory to link the module");
+		else
+			artifacts_load(load->programs->daemon->artifacts, load->program);
 		vm_module_unref(module);
 	}
 	post_load(load);
@@ -361,7 +382,7 @@ programs_load(struct programs *programs, const struct digest *digest,
 	struct load *load = find_load(programs, digest);
 	struct rpc_problem problem;
 
-	metric_add(METRIC_CACHE_MISSES, 0, 0, 1);
+	metric_add(METRIC_PROGRAM_MISSES, 0, 0, 1);
 	if (load != NULL) {
 		waiter->next = load->waiters;
 		load->waiters = waiter;

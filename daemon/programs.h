@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "daemon/digest.h"
 #include "rpc/problem.h"
+#include "rpc/digest.h"
 #include "vm/vm.h"
 
 struct daemon;
@@ -26,9 +26,11 @@ struct program {
 	struct vm_program *linked; /* NULL: its imports are not all provided; see problem */
 	struct vm_module *module;
 	bool imports_wasi;
+	bool is_repeatable;  /* see shadow_is_repeatable */
 	bool has_initialize; /* exports _initialize, which comes before any other call */
 	size_t size_bytes;   /* of the binary */
 	struct rpc_problem problem;
+	atomic_bool is_pinned[2]; /* to the interpreter; plain, metered: see shadow.h */
 
 	/* the cache's own */
 	atomic_uint refs;
@@ -40,6 +42,8 @@ struct program {
 
 struct program *program_ref(struct program *program);
 void program_unref(struct program *program); /* NULL is fine */
+/* Whether its calls of that variant are interpreted only because there is no code yet. */
+bool program_wants_code(const struct program *program, bool is_metered);
 
 /* Takes the linker over. Returns NULL when there is no memory. */
 struct programs *programs_new(struct daemon *daemon, struct vm_linker *linker);
@@ -48,6 +52,9 @@ void programs_free(struct programs *programs);
 
 /* A new reference when the module is loaded, else NULL. Counts as use. */
 struct program *programs_find(struct programs *programs, const struct digest *digest);
+
+/* The same without counting: for who does not run it. */
+struct program *programs_peek(struct programs *programs, const struct digest *digest);
 
 /*
  * Somebody who waits for a module. done is called on the loop's thread with a reference that is

@@ -24,6 +24,7 @@ reply_init(struct reply *reply, unsigned status)
 	reply->body_env = NULL;
 	reply->stream = NULL;
 	reply->slug = NULL;
+	reply->retry_after_s = 0;
 }
 
 void
@@ -94,7 +95,7 @@ fail_no_memory(struct reply *reply)
 {
 	reply_init(reply, 503);
 	reply->slug = "out-of-memory";
-	reply_header(reply, "Retry-After", "1");
+	reply->retry_after_s = 1;
 	reply_borrow(reply, RPC_PROBLEM_TYPE, no_memory, sizeof no_memory - 1);
 }
 
@@ -134,7 +135,7 @@ reply_problem(struct reply *reply, const struct rpc_problem *problem, const char
 	if (kind->status == 401)
 		reply_header(reply, "WWW-Authenticate", "Bearer realm=\"wasmedged\"");
 	if (kind->status == 429 || kind->status == 503)
-		reply_header(reply, "Retry-After", "1");
+		reply->retry_after_s = 1; /* who knows better says so */
 }
 
 void

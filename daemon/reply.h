@@ -44,6 +44,7 @@ struct reply {
 	const struct reply_stream *stream; /* instead of a body; copied when sent */
 	struct reply_stream stream_of;
 	const char *slug; /* of the problem in the body, for the log; or NULL */
+	unsigned retry_after_s; /* 0: the client is not told when to come back */
 };
 
 /* A reply without body and headers. */

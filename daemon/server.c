@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <microhttpd.h>
+#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 
@@ -90,15 +90,6 @@ struct server {
 	unsigned sweep_count;
 	unsigned handle_count; /* libuv handles that are not closed yet */
 };
-
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* --- what connections wait for ------------------------------------------------------------ */
 
@@ -300,9 +291,10 @@ on_watch(uv_poll_t *poll_handle, int status, int events)
 	/*
 	 * Half closed: errors are still reported when no readiness is asked for.
 	 *
-	 * XXX: when the connection is resumed, libmicrohttpd 0.9.75 may read before it sends, and
-	 * closes at the end of the stream; such a client then gets no reply. See
-	 * test_a_client_that_leaves_cancels in tests/http/test_invoke.py.
+	 * When the connection is resumed, libmicrohttpd 0.9.75 may read before it sends and close
+	 * at the end of the stream, so such a client sometimes gets no reply: the library has
+	 * nothing to tell it that only the reading side has ended, and sending past it would lose
+	 * its count of what was sent.
 	 */
 	uv_poll_start(poll_handle, UV_PRIORITIZED, on_watch);
 }
@@ -620,6 +612,7 @@ static struct MHD_Response *
 make_response(struct request *r, struct reply *reply)
 {
 	struct MHD_Response *response;
+	char seconds[16];
 
 	if (reply->stream != NULL) {
 		r->stream = *reply->stream;
@@ -639,6 +632,10 @@ make_response(struct request *r, struct reply *reply)
 		return NULL;
 	for (unsigned i = 0; i < reply->header_count; i++)
 		MHD_add_response_header(response, reply->names[i], reply->text + reply->values[i]);
+	if (reply->retry_after_s > 0) {
+		snprintf(seconds, sizeof seconds, "%u", reply->retry_after_s);
+		MHD_add_response_header(response, "Retry-After", seconds);
+	}
 	if (r->must_close || r->server->is_quiesced)
 		MHD_add_response_header(response, "Connection", "close");
 	return response;
@@ -792,7 +789,7 @@ begin(struct request *r, const char *method, const char *version)
 
 	r->stage = REQUEST_BEGIN;
 	r->method = method;
-	r->started_us = now_us();
+	r->started_us = clock_monotonic_us();
 	r->is_counted = true;
 	server->request_count++;
 	ids_make("req_", r->id);

@@ -24,8 +24,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "daemon/digest.h"
 #include "vm/common.h"
+#include "rpc/digest.h"
 
 enum store_status {
 	STORE_OK,
@@ -65,11 +65,13 @@ struct store_options {
 	uint64_t module_bytes_max;       /* larger modules are refused */
 	uint64_t wal_target_bytes;       /* checkpoint when the log is larger; 0: 16 MiB */
 	unsigned readers;                /* reader threads; 0: 2 */
+	uint64_t tag_history_max;        /* changes kept of each name; 0: 1000 */
 	unsigned queue_length;           /* writes, and reads, that may wait; 0: 1024 */
 	bool check;                      /* run SQLite's quick_check before anything else */
 	/*
-	 * Told on the writer thread, or within store_open(), when the health changes. While it is not STORE_HEALTHY the
-	 * writer tries by itself every second whether writing works again. May be NULL.
+	 * Told on the writer thread, or within store_open(), when the health changes. While it is
+	 * not STORE_HEALTHY the writer tries by itself every second whether writing works again.
+	 * May be NULL.
 	 */
 	void (*health_fn)(void *arg, enum store_health health, const char *reason);
 	void *health_arg;
@@ -96,8 +98,9 @@ VM_MUST_CHECK enum store_status store_open(const struct store_options *options,
  */
 void store_close(struct store *store);
 
-/* For a reload. */
+/* For a reload. Names whose history has become too long are trimmed when they change next. */
 void store_set_free_space_floor(struct store *store, uint64_t floor_bytes);
+void store_set_tag_history_max(struct store *store, uint64_t changes_max);
 
 /*
  * Whether size_bytes more (written twice, the log comes first) would stay above the floor, by a

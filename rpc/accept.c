@@ -592,3 +592,12 @@ malformed:
 	return rpc_problem_in(problem, RPC_BAD_HEADER, "Content-Digest",
 	                      "Content-Digest: expected sha-256=:<base64 of 32 bytes>:");
 }
+
+void
+rpc_content_digest_text(const uint8_t digest[static 32], char buf[static RPC_CONTENT_DIGEST_MAX])
+{
+	char base64[45];
+
+	base64[rpc_base64_encode(digest, 32, base64)] = '\0';
+	snprintf(buf, RPC_CONTENT_DIGEST_MAX, "sha-256=:%s:", base64);
+}

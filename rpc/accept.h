@@ -95,3 +95,8 @@ RPC_MUST_CHECK bool rpc_etag_first(const char *list, char *buf, size_t size);
 RPC_MUST_CHECK enum rpc_code rpc_content_digest_parse(const char *text, bool *out_present,
                                                       uint8_t out[static 32],
                                                       struct rpc_problem *problem);
+
+/* The value of such a field: "sha-256=:" + base64 + ":" + NUL. */
+#define RPC_CONTENT_DIGEST_MAX (9 + 44 + 1 + 1)
+void rpc_content_digest_text(const uint8_t digest[static 32],
+                             char buf[static RPC_CONTENT_DIGEST_MAX]);

@@ -7,6 +7,7 @@
 #include "client/wasmedge/file.h"
 #include "client/wasmedge/options.h"
 #include "client/wasmedge/report.h"
+#include "client/wasmedge/section.h"
 #include "client/wasmedge/text.h"
 #include "vm/vm.h"
 
@@ -176,6 +177,35 @@ write_features(const struct vm_module *module)
 	puts(features == 0 ? " none" : "");
 }
 
+/* What native code in the file says of itself; nobody has vouched for it here. */
+static void
+write_native(const struct vm_module *module)
+{
+	size_t len;
+	const uint8_t *bytes = vm_module_bytes(module, &len);
+	struct native_section section;
+	struct native_entry entry;
+	size_t position = 0;
+
+	native_section_find(bytes, len, &section);
+	if (section.entries != NULL)
+		puts("\nNative code:");
+	while (native_section_next(&section, &position, &entry)) {
+		struct vm_artifact_info info;
+
+		if (vm_artifact_describe(entry.artifact, entry.artifact_bytes, &info, NULL) !=
+		    VM_OK) {
+			puts("  damaged");
+			continue;
+		}
+		printf("  level %s%s%s%s, %" PRIu64 " bytes of code\n",
+		       info.level == VM_COMPILE_FAST ? "fast" : "best",
+		       info.metered ? ", metered" : "",
+		       info.canonical_nans ? ", canonical NaNs" : "",
+		       info.relaxed_traps ? ", relaxed traps" : "", info.code_bytes);
+	}
+}
+
 static void
 write_module(const char *file, const struct vm_module *module)
 {
@@ -189,6 +219,7 @@ write_module(const char *file, const struct vm_module *module)
 	write_sections(module);
 	write_imports(module);
 	write_exports(module);
+	write_native(module);
 }
 
 int

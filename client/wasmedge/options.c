@@ -43,13 +43,37 @@ static const struct cli_option run_option_rows[] = {
 	  "N" },
 	{ "memory-page-limit", 0, "N", "", CLI_REPEAT,
 	  "let each memory have N pages of 64 KiB at most" },
-	{ "tier", 0, "interp|native", "interp native", CLI_REPEAT,
-	  "how to run it: interpreted (the default), or as native code" },
+	{ "tier", 0, "best|interp|native", "best interp native", CLI_REPEAT,
+	  "how to run it: as the native code that compile put into the file, if it fits here, else "
+	  "interpreted (best, the default); interpreted; or as native code, compiled now if need be" },
+	FLAG("verbose", "say on standard error as what a file runs, and why")
 	FLAG("force-interpreter", "the same as --tier interp")
 	FLAG("enable-instruction-count", "say afterwards how many instructions were executed")
 	FLAG("enable-gas-measuring", "say afterwards what the run cost")
 	FLAG("enable-time-measuring", "say afterwards how long it took")
 	FLAG("enable-all-statistics", "all of these three")
+	FEATURE_OPTIONS
+#include "client/wasmedge/switches.def"
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
+
+static const struct cli_option compile_option_rows[] = {
+	{ "level", 0, "fast|best", "fast best", CLI_REPEAT,
+	  "how much to optimise: little, or for speed (the default)" },
+	{ "optimize", 0, "0|1|2|3|s|z", "0 1 2 3 s z", CLI_REPEAT,
+	  "the same in other words: 0 and 1 are fast, the others best" },
+	FLAG("metered", "add code that counts instructions, for --gas-limit and the statistics of run")
+	FLAG("enable-instruction-count", "the same as --metered")
+	FLAG("enable-gas-measuring", "the same as --metered")
+	FLAG("enable-time-measuring", "nothing to do: time can always be measured")
+	FLAG("enable-all-statistics", "the same as --metered")
+	FLAG("canonical-nans", "make every NaN that arithmetic gives the canonical one")
+	FLAG("relaxed-traps", "let memory accesses whose value is not used vanish or move")
+	{ "cpu", 0, "NAME", "host baseline x86-64-v2 x86-64-v3 x86-64-v4", CLI_REPEAT,
+	  "processor to compile for: host (the default), baseline, x86-64-v2, x86-64-v3, x86-64-v4" },
+	FLAG("generic-binary", "the same as --cpu baseline")
+	FLAG("interruptible", "nothing to do: native code can always be stopped")
+	{ "jobs", 0, "N", "", CLI_REPEAT, "threads that compile; 0 for one a processor (the default)" },
 	FEATURE_OPTIONS
 #include "client/wasmedge/switches.def"
 	{ NULL, 0, NULL, NULL, 0, NULL },
@@ -78,6 +102,9 @@ static const struct cli_verb verbs[] = {
 	  "Run a WASI command, or call a function of a module", run_option_rows, verb_run },
 	{ "", "FILE [ARG...]", "@file|@file", 1, SIZE_MAX, 0, "The same as run", run_option_rows,
 	  verb_run },
+	{ "compile", "IN OUT", "@file|@file", 2, 2, 0,
+	  "Write a module with its native code to a file that stays a module", compile_option_rows,
+	  verb_compile },
 	{ "validate", "FILE...", "@file", 1, SIZE_MAX, 0,
 	  "Check that files are valid WebAssembly modules", load_option_rows, verb_validate },
 	{ "parse", "FILE", "@file", 1, 1, 0, "List the sections, imports and exports of a module",
@@ -352,17 +379,45 @@ read_lists(const struct cli_args *args, struct run_options *out, char *message)
 	return true;
 }
 
+/* The number of the list's word that the value is; a value that is none is refused. */
 static bool
-read_tier(const struct cli_args *args, char *message)
+read_word(const char *option, const char *value, const char *const *words, unsigned *out,
+          char *message)
 {
-	const char *tier = last_value(args, "tier");
+	char list[80] = "";
 
-	if (tier == NULL || strcmp(tier, "interp") == 0)
-		return true;
-	if (strcmp(tier, "native") == 0)
-		return refuse(message, "--tier native: this build has no native tier yet; leave "
-		                       "the option out, or use --tier interp");
-	return refuse(message, "--tier: expected interp or native, got \"%s\"", tier);
+	for (unsigned i = 0; words[i] != NULL; i++) {
+		if (strcmp(value, words[i]) == 0) {
+			*out = i;
+			return true;
+		}
+		strcat(list, i == 0 ? "" : words[i + 1] != NULL ? ", " : " or ");
+		strcat(list, words[i]);
+	}
+	return refuse(message, "--%s: expected %s, got \"%s\"", option, list, value);
+}
+
+/* The last of --tier and --force-interpreter counts. */
+static bool
+read_tier(const struct cli_args *args, enum vm_tier_policy *out, char *message)
+{
+	static const char *const words[] = { "best", "interp", "native", NULL };
+	static const enum vm_tier_policy tiers[] = { VM_TIER_BEST, VM_TIER_INTERP, VM_TIER_NATIVE };
+
+	*out = VM_TIER_BEST;
+	for (size_t i = 0; i < args->given_count; i++) {
+		const char *name = args->given[i].option->name;
+		unsigned word;
+
+		if (strcmp(name, "force-interpreter") == 0)
+			*out = VM_TIER_INTERP;
+		if (strcmp(name, "tier") != 0)
+			continue;
+		if (!read_word(name, args->given[i].value, words, &word, message))
+			return false;
+		*out = tiers[word];
+	}
+	return true;
 }
 
 static bool
@@ -388,6 +443,7 @@ run_options_read(const struct cli_args *args, struct run_options *out,
 	bool all = cli_has(args, "enable-all-statistics");
 
 	options.reactor = cli_has(args, "reactor");
+	options.verbose = cli_has(args, "verbose");
 	options.features = options_features(args);
 	options.count_instructions = all || cli_has(args, "enable-instruction-count");
 	options.measure_gas = all || cli_has(args, "enable-gas-measuring");
@@ -401,7 +457,7 @@ run_options_read(const struct cli_args *args, struct run_options *out,
 		run_options_clear(&options);
 		return refuse(message, "out of memory");
 	}
-	if (!read_tier(args, message) || !read_limits(args, &options, message) ||
+	if (!read_tier(args, &options.tier, message) || !read_limits(args, &options, message) ||
 	    !read_lists(args, &options, message)) {
 		run_options_clear(&options);
 		return false;
@@ -420,4 +476,73 @@ run_options_clear(struct run_options *options)
 	free(options->env);
 	free(options->modules);
 	*options = (struct run_options){ 0 };
+}
+
+/* --- compile -------------------------------------------------------------------------------- */
+
+/* The last of --level and --optimize counts. */
+static bool
+read_level(const struct cli_args *args, enum vm_compile_level *out, char *message)
+{
+	static const char *const words[] = { "fast", "best", NULL };
+	static const char *const numbers[] = { "0", "1", "2", "3", "s", "z", NULL };
+	unsigned word;
+
+	for (size_t i = 0; i < args->given_count; i++) {
+		const char *name = args->given[i].option->name;
+		const char *value = args->given[i].value;
+
+		if (strcmp(name, "level") == 0) {
+			if (!read_word(name, value, words, &word, message))
+				return false;
+			*out = word == 0 ? VM_COMPILE_FAST : VM_COMPILE_BEST;
+		} else if (strcmp(name, "optimize") == 0) {
+			if (!read_word(name, value, numbers, &word, message))
+				return false;
+			*out = word <= 1 ? VM_COMPILE_FAST : VM_COMPILE_BEST;
+		}
+	}
+	return true;
+}
+
+static bool
+read_cpu(const struct cli_args *args, struct vm_str *out, char *message)
+{
+	const char *cpu = last_value(args, "cpu");
+	uint64_t features;
+
+	if (cpu == NULL && cli_has(args, "generic-binary"))
+		cpu = "baseline";
+	if (cpu == NULL)
+		return true;
+	*out = str_of(cpu, strlen(cpu));
+	if (vm_cpu_find(*out, &features))
+		return true;
+	return refuse(message, "--cpu: expected host, baseline, x86-64-v2, x86-64-v3 or x86-64-v4, "
+	                       "got \"%s\"", cpu);
+}
+
+bool
+compile_options_read(const struct cli_args *args, struct compile_options *out,
+                     char message[OPTIONS_MESSAGE_MAX])
+{
+	struct compile_options options = { .features = options_features(args) };
+	uint64_t jobs = 0;
+
+	vm_compile_options_init(&options.compile);
+	if (!read_level(args, &options.compile.level, message) ||
+	    !read_cpu(args, &options.compile.cpu, message) ||
+	    !read_number(args, "jobs", 1024, &jobs, message))
+		return false;
+	options.compile.jobs = (uint32_t)jobs;
+	options.compile.canonical_nans = cli_has(args, "canonical-nans");
+	options.compile.relaxed_traps = cli_has(args, "relaxed-traps");
+	options.metered = cli_has(args, "metered") || cli_has(args, "enable-instruction-count") ||
+	                  cli_has(args, "enable-gas-measuring") ||
+	                  cli_has(args, "enable-all-statistics");
+	if (options.metered && options.compile.relaxed_traps)
+		return refuse(message, "--relaxed-traps: not with --metered code, whose counts it "
+		                       "would make wrong");
+	*out = options;
+	return true;
 }

@@ -12,8 +12,9 @@
 #include "client/cli/cli.h"
 #include "vm/vm.h"
 
-/* The verbs, in run.c, inspect.c and options.c; each returns an exit code. */
+/* The verbs, in run.c, compile.c, inspect.c and options.c; each returns an exit code. */
 int verb_run(void *context, const struct cli_args *args);
+int verb_compile(void *context, const struct cli_args *args);
 int verb_validate(void *context, const struct cli_args *args);
 int verb_parse(void *context, const struct cli_args *args);
 int verb_completion(void *context, const struct cli_args *args);
@@ -43,6 +44,8 @@ struct module_option {
 
 struct run_options {
 	bool reactor;
+	bool verbose;
+	enum vm_tier_policy tier;
 	vm_features features;
 	struct vm_wasi_preopen *preopens;
 	char **host_paths; /* those of the preopens, owned */
@@ -67,6 +70,16 @@ struct run_options {
 bool run_options_read(const struct cli_args *args, struct run_options *out,
                       char message[OPTIONS_MESSAGE_MAX]);
 void run_options_clear(struct run_options *options);
+
+struct compile_options {
+	struct vm_compile_options compile; /* of both variants */
+	vm_features features;
+	bool metered; /* the variant that counts instructions too */
+};
+
+/* Read the values of "compile" strictly, as run_options_read does. */
+bool compile_options_read(const struct cli_args *args, struct compile_options *out,
+                          char message[OPTIONS_MESSAGE_MAX]);
 
 /* The set of --wasm-1, --disable-simd and the like, which every verb that loads modules takes. */
 vm_features options_features(const struct cli_args *args);

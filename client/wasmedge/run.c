@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "client/wasmedge/file.h"
+#include "client/wasmedge/native.h"
 #include "client/wasmedge/options.h"
 #include "client/wasmedge/report.h"
 #include "client/wasmedge/text.h"
@@ -29,7 +29,7 @@ struct run {
 	struct vm_module *module;
 	struct vm_instance *instance;
 	struct vm_module **libraries; /* of --module, as many as the options have */
-	uint64_t start_ns;            /* of CLOCK_MONOTONIC, when the guest could first run */
+	uint64_t start_ns; /* of CLOCK_MONOTONIC, when the guest could first run, if it is needed */
 };
 
 static uint64_t
@@ -123,10 +123,14 @@ guest_name(const char *file)
 	const char *slash = strrchr(file, '/');
 	const char *base = slash != NULL ? slash + 1 : file;
 	const char *dot = strrchr(base, '.');
-	int stem_len = (int)(dot != NULL && dot != base ? (size_t)(dot - base) : strlen(base));
-	char *name;
+	size_t stem_len = dot != NULL && dot != base ? (size_t)(dot - base) : strlen(base);
+	char *name = malloc(stem_len + sizeof ".wasm");
 
-	return asprintf(&name, "%.*s.wasm", stem_len, base) < 0 ? NULL : name;
+	if (name != NULL) {
+		memcpy(name, base, stem_len);
+		memcpy(name + stem_len, ".wasm", sizeof ".wasm");
+	}
+	return name;
 }
 
 static enum vm_status
@@ -178,6 +182,7 @@ make_store(struct run *run, struct vm_error *err)
 
 	vm_store_config_init(&config);
 	config.metered = is_metered(options);
+	config.tier = options->tier;
 	if (options->memory_page_limit != UINT64_MAX)
 		config.memory_pages_max = options->memory_page_limit;
 	enum vm_status st = vm_store_new(run->engine, &config, &run->store, err);
@@ -205,7 +210,8 @@ start_clock(struct run *run, struct vm_error *err)
 {
 	uint64_t limit_ms = run->options->time_limit_ms;
 
-	run->start_ns = clock_now_ns();
+	if (limit_ms > 0 || run->options->measure_time)
+		run->start_ns = clock_now_ns();
 	if (limit_ms == 0)
 		return VM_OK;
 	return vm_store_set_deadline(run->store, run->start_ns + limit_ms * UINT64_C(1000000), err);
@@ -215,11 +221,14 @@ static enum vm_status
 load_modules(struct run *run, const char **file, struct vm_error *err)
 {
 	const struct run_options *options = run->options;
-	enum vm_status st = file_load_module(run->engine, run->file, &run->module, err);
+	const struct native_options native = { options->tier, is_metered(options),
+		                               options->verbose };
+	enum vm_status st =
+	    native_load_file(run->engine, run->file, &native, &run->module, err);
 
 	for (size_t i = 0; st == VM_OK && i < options->module_count; i++) {
 		*file = options->modules[i].path;
-		st = file_load_module(run->engine, *file, &run->libraries[i], err);
+		st = native_load_file(run->engine, *file, &native, &run->libraries[i], err);
 	}
 	if (st == VM_OK)
 		*file = run->file;
@@ -408,11 +417,12 @@ static void
 write_statistics(const struct run *run)
 {
 	const struct run_options *options = run->options;
-	uint64_t elapsed_ns = clock_now_ns() - run->start_ns;
-	uint64_t cost = is_metered(options) ? vm_store_fuel_used(run->store) : 0;
 
 	if (!options->measure_time && !options->count_instructions && !options->measure_gas)
 		return;
+	uint64_t elapsed_ns = options->measure_time ? clock_now_ns() - run->start_ns : 0;
+	uint64_t cost = is_metered(options) ? vm_store_fuel_used(run->store) : 0;
+
 	fflush(stdout);
 	fputs("====================  Statistics  ====================\n", stderr);
 	if (options->measure_time)

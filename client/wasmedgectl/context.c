@@ -29,10 +29,15 @@ finish(struct ctl *ctl, struct contexts *contexts, bool ok)
 	return code;
 }
 
+/* The same, when there is a context of that name. */
 static int
-unknown(struct ctl *ctl, struct contexts *contexts, const char *name)
+load_with(struct ctl *ctl, const char *name, struct contexts *out)
 {
-	contexts_clear(contexts);
+	int code = load(ctl, out);
+
+	if (code != 0 || contexts_has(out, name))
+		return code;
+	contexts_clear(out);
 	return ctl_fail(ctl, EXIT_CODE_NOT_FOUND,
 	                "there is no context %s (" CTL_NAME " context ls lists them)", name);
 }
@@ -42,12 +47,10 @@ verb_context_use(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct contexts contexts;
-	int code = load(ctl, &contexts);
+	int code = load_with(ctl, args->words[0], &contexts);
 
 	if (code != 0)
 		return code;
-	if (!contexts_has(&contexts, args->words[0]))
-		return unknown(ctl, &contexts, args->words[0]);
 	return finish(ctl, &contexts, contexts_use(&contexts, args->words[0]));
 }
 
@@ -56,12 +59,10 @@ verb_context_rm(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct contexts contexts;
-	int code = load(ctl, &contexts);
+	int code = load_with(ctl, args->words[0], &contexts);
 
 	if (code != 0)
 		return code;
-	if (!contexts_has(&contexts, args->words[0]))
-		return unknown(ctl, &contexts, args->words[0]);
 	contexts_remove(&contexts, args->words[0]);
 	return finish(ctl, &contexts, true);
 }

@@ -530,6 +530,19 @@ ctl_request(struct ctl *ctl, const struct http_request *request, struct http_res
 }
 
 int
+ctl_perform(struct ctl *ctl, const struct http_request *request,
+            int (*show)(struct ctl *ctl, const struct http_response *response))
+{
+	struct http_response response = { 0 };
+	int code = ctl_request(ctl, request, &response);
+
+	if (code == 0 && show != NULL)
+		code = show(ctl, &response);
+	http_response_clear(&response);
+	return code;
+}
+
+int
 ctl_json(struct ctl *ctl, const struct http_response *response, json_t **out)
 {
 	json_error_t error;

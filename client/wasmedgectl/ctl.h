@@ -64,6 +64,13 @@ int ctl_connect(struct ctl *ctl);
 int ctl_request(struct ctl *ctl, const struct http_request *request,
                 struct http_response *out_response);
 
+/*
+ * The same, and show(ctl, response) when there is something to show (show may be NULL); the
+ * response is cleared.
+ */
+int ctl_perform(struct ctl *ctl, const struct http_request *request,
+                int (*show)(struct ctl *ctl, const struct http_response *response));
+
 /* The second half of ctl_request, for who performs the request himself. */
 int ctl_check(struct ctl *ctl, enum http_result result, const struct http_response *response);
 

@@ -7,6 +7,7 @@
 #include "client/wasmedgectl/answer.h"
 #include "client/wasmedgectl/ctl.h"
 #include "client/wasmedgectl/interrupt.h"
+#include "client/wasmedgectl/list.h"
 #include "client/wasmedgectl/output.h"
 #include "client/wasmedgectl/sse.h"
 #include "client/wasmedgectl/verbs.h"
@@ -28,11 +29,27 @@ job_path(struct ctl *ctl, const char *id, const char *rest, char **out)
 
 /* --- list --- */
 
-struct job_list {
-	struct ctl *ctl;
-	struct output_table table;
-	int64_t now_s;
-};
+static void
+print_id(FILE *out, const json_t *job)
+{
+	const char *id = ctl_text(job, "id");
+
+	output_text(out, id, strlen(id));
+}
+
+static void
+add_job(struct list *list, const json_t *job)
+{
+	char text[OUTPUT_SHORT_MAX], shortened[24];
+
+	output_table_add(&list->table, ctl_text(job, "id"));
+	output_table_add(&list->table, ctl_text(job, "state"));
+	output_table_add(&list->table, ctl_text(job, "kind"));
+	output_table_add(&list->table, ctl_short_digest(ctl_text(job, "module"), shortened));
+	output_table_add(&list->table, ctl_text(job, "function"));
+	output_table_add(&list->table, ctl_text(job, "owner"));
+	output_table_add(&list->table, output_age(ctl_text(job, "created_at"), list->now_s, text));
+}
 
 static const struct output_column job_columns[] = {
 	{ "ID", OUTPUT_LEFT, false },      { "STATE", OUTPUT_LEFT, false },
@@ -41,55 +58,24 @@ static const struct output_column job_columns[] = {
 	{ "ASKED", OUTPUT_LEFT, false },
 };
 
-static void
-list_job(void *context, const json_t *item)
-{
-	struct job_list *list = context;
-	const char *id = ctl_text(item, "id");
-	char text[OUTPUT_SHORT_MAX], shortened[24];
-
-	if (list->ctl->format == CTL_PLAIN_NAME) {
-		output_text(list->ctl->out, id, strlen(id));
-		fputc('\n', list->ctl->out);
-		return;
-	}
-	output_table_add(&list->table, id);
-	output_table_add(&list->table, ctl_text(item, "state"));
-	output_table_add(&list->table, ctl_text(item, "kind"));
-	output_table_add(&list->table, ctl_short_digest(ctl_text(item, "module"), shortened));
-	output_table_add(&list->table, ctl_text(item, "function"));
-	output_table_add(&list->table, ctl_text(item, "owner"));
-	output_table_add(&list->table, output_age(ctl_text(item, "created_at"), list->now_s, text));
-}
-
-static void
-job_list_init(struct job_list *list, struct ctl *ctl)
-{
-	*list = (struct job_list){ .ctl = ctl, .now_s = time(NULL) };
-	output_table_init(&list->table, job_columns, sizeof(job_columns) / sizeof(job_columns[0]));
-}
+static const struct list_kind job_list = {
+	.columns = job_columns,
+	.column_count = sizeof(job_columns) / sizeof(job_columns[0]),
+	.print_name = print_id,
+	.add_row = add_job,
+};
 
 int
 verb_job_ls(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
-	struct job_list list;
 	char *path = NULL;
-	uint64_t limit = 0;
-	int code = 0;
+	int code = ctl_format(ctl, &path, "/v1/invocations?");
 
-	job_list_init(&list, ctl);
-	if (cli_has(args, "limit"))
-		code = ctl_parse_uint(ctl, "limit", cli_value(args, "limit"), &limit);
-	if (code == 0)
-		code = ctl_format(ctl, &path, "/v1/invocations?");
 	if (code == 0)
 		code = ctl_add_query(ctl, &path, "state", cli_value(args, "state"));
 	if (code == 0)
-		code = ctl_list(ctl, path, limit, list_job, &list);
-	if (code == 0)
-		code = ctl_table(ctl, &list.table);
-	output_table_clear(&list.table);
+		code = list_show(ctl, args, &job_list, path);
 	free(path);
 	return code;
 }
@@ -98,26 +84,26 @@ static int
 show_activity(struct ctl *ctl)
 {
 	struct http_response response = { 0 };
-	struct job_list list;
+	struct list list;
 	json_t *json = NULL;
 	int code = ctl_get(ctl, "/v1/activity", &response, &json);
 
-	job_list_init(&list, ctl);
+	list_init(&list, ctl, &job_list);
 	if (code == 0 && ctl_wants_document(ctl)) {
 		code = ctl_document(ctl, &response);
 	} else if (code == 0) {
 		const json_t *items = json_object_get(json, "items");
 
 		for (size_t i = 0; i < json_array_size(items); i++)
-			list_job(&list, json_array_get(items, i));
+			list_add(&list, json_array_get(items, i));
 		if (ctl->format == CTL_TABLE)
 			fprintf(ctl->out,
 			        "%" PRIu64 " running, %" PRIu64 " queued, %" PRIu64 " workers\n",
 			        ctl_uint(json, "running"), ctl_uint(json, "queued"),
 			        ctl_uint(json, "workers"));
-		code = ctl_table(ctl, &list.table);
+		code = list_print(&list);
 	}
-	output_table_clear(&list.table);
+	list_clear(&list);
 	json_decref(json);
 	http_response_clear(&response);
 	return code;
@@ -207,16 +193,12 @@ static int
 show_job_of(struct ctl *ctl, const char *method, const char *id)
 {
 	struct http_request request = { .method = method, .accept = "application/json" };
-	struct http_response response = { 0 };
 	char *path = NULL;
 	int code = job_path(ctl, id, "", &path);
 
 	request.path = path;
 	if (code == 0)
-		code = ctl_request(ctl, &request, &response);
-	if (code == 0)
-		code = show_job_reply(ctl, &response);
-	http_response_clear(&response);
+		code = ctl_perform(ctl, &request, show_job_reply);
 	free(path);
 	return code;
 }

@@ -4,54 +4,57 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+#include "client/wasmedgectl/bar.h"
 #include "client/wasmedgectl/ctl.h"
+#include "client/wasmedgectl/list.h"
 #include "client/wasmedgectl/output.h"
 #include "client/wasmedgectl/verbs.h"
+#include "rpc/accept.h"
+#include "rpc/digest.h"
 
 #define WASM_TYPE "application/wasm"
+#define DIGEST_LINE_MAX (sizeof("Content-Digest: ") + RPC_CONTENT_DIGEST_MAX)
 
 /* --- upload --- */
 
-#define BAR_COLUMNS 30
-
-struct bar {
-	FILE *out; /* NULL draws nothing */
-	const char *name;
-	unsigned drawn; /* per cent, or MiB when the size is unknown, plus one; 0: never */
-};
-
-/* Redrawn only when it looks different, over itself. */
-static void
-draw_bar(void *context, uint64_t sent, uint64_t total)
+/*
+ * The daemon computes the digest again and refuses an upload that was changed on its way. What can
+ * be read only once goes without.
+ */
+static int
+add_digest(struct ctl *ctl, const char *name, struct http_request *request,
+           char line[static DIGEST_LINE_MAX])
 {
-	struct bar *bar = context;
-	char text[OUTPUT_SHORT_MAX];
-	unsigned state = total > 0 ? (unsigned)(sent * 100 / total) : (unsigned)(sent >> 20);
+	char buf[16384], field[RPC_CONTENT_DIGEST_MAX];
+	struct digest_state state;
+	struct digest digest;
+	size_t len, i = 0;
 
-	if (bar->out == NULL || state + 1 == bar->drawn)
-		return;
-	bar->drawn = state + 1;
-	fputc('\r', bar->out);
-	output_text(bar->out, bar->name, strnlen(bar->name, 30));
-	if (total > 0) {
-		int filled = (int)(sent * BAR_COLUMNS / total);
-
-		fprintf(bar->out, " [");
-		for (int i = 0; i < BAR_COLUMNS; i++)
-			fputc(i < filled ? '=' : ' ', bar->out);
-		fprintf(bar->out, "] %3u %%", state);
-	}
-	fprintf(bar->out, " %s ", output_size(sent, text));
-	fflush(bar->out);
+	if (request->chunked)
+		return 0;
+	digest_init(&state);
+	while ((len = fread(buf, 1, sizeof(buf), request->body_file)) > 0)
+		digest_update(&state, buf, len);
+	if (ferror(request->body_file) || fseek(request->body_file, 0, SEEK_SET) != 0)
+		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
+	digest_finish(&state, &digest);
+	rpc_content_digest_text(digest.bytes, field);
+	snprintf(line, DIGEST_LINE_MAX, "Content-Digest: %s", field);
+	while (request->fields[i] != NULL)
+		i++;
+	request->fields[i] = line;
+	return 0;
 }
 
-static void
-end_bar(const struct bar *bar)
+/* Let the request's body be the module in a file ("-": standard input). */
+static int
+open_module(struct ctl *ctl, const char *name, struct http_request *request,
+            char digest_line[static DIGEST_LINE_MAX])
 {
-	if (bar->drawn != 0)
-		fputs("\r\x1b[K", bar->out);
+	int code = ctl_open_body(ctl, name, WASM_TYPE, request);
+
+	return code != 0 ? code : add_digest(ctl, name, request, digest_line);
 }
 
 static int
@@ -99,29 +102,30 @@ verb_module_push(void *context, const struct cli_args *args)
 	struct http_request request = { .method = "POST", .accept = "application/json" };
 	struct http_response response = { 0 };
 	struct bar bar = { .name = args->words[0] };
+	char digest_line[DIGEST_LINE_MAX];
 	char *path = NULL;
 
 	if (cli_has(args, "new") && !cli_has(args, "tag"))
 		return ctl_fail(ctl, EXIT_CODE_USAGE,
 		                "--new says something about a tag: give --tag, too");
+	if (cli_has(args, "new"))
+		request.fields[0] = "If-None-Match: *";
 	int code = push_path(ctl, args, &path);
 	if (code == 0)
-		code = ctl_open_body(ctl, args->words[0], WASM_TYPE, &request);
+		code = open_module(ctl, args->words[0], &request, digest_line);
 	if (code != 0)
 		goto done;
 	request.path = path;
-	if (cli_has(args, "new"))
-		request.fields[0] = "If-None-Match: *";
 	if (ctl->err_is_terminal && !cli_has(args, "no-progress"))
 		bar.out = ctl->err;
-	request.progress = draw_bar;
+	request.progress = bar_draw;
 	request.progress_context = &bar;
 	request.timeout_ms = ctl->timeout_ms;
 	code = ctl_connect(ctl);
 	if (code == 0) {
 		enum http_result result = http_perform(ctl->http, &request, &response);
 
-		end_bar(&bar); /* before anything else is said */
+		bar_end(&bar); /* before anything else is said */
 		code = ctl_check(ctl, result, &response);
 	}
 	if (code == 0)
@@ -163,7 +167,8 @@ verb_validate(void *context, const struct cli_args *args)
 		                        .path = "/v1/validate",
 		                        .accept = "application/json" };
 	struct http_response response = { 0 };
-	int code = ctl_open_body(ctl, args->words[0], WASM_TYPE, &request);
+	char digest_line[DIGEST_LINE_MAX];
+	int code = open_module(ctl, args->words[0], &request, digest_line);
 
 	if (code == 0)
 		code = ctl_request(ctl, &request, &response);
@@ -175,12 +180,6 @@ verb_validate(void *context, const struct cli_args *args)
 }
 
 /* --- list --- */
-
-struct module_list {
-	struct ctl *ctl;
-	struct output_table table;
-	int64_t now_s;
-};
 
 /* "demo/app:1 demo/app:2" */
 static void
@@ -206,22 +205,38 @@ add_tags(struct output_table *table, const json_t *tags)
 }
 
 static void
-list_module(void *context, const json_t *item)
+print_digest(FILE *out, const json_t *module)
 {
-	struct module_list *list = context;
-	const char *digest = ctl_text(item, "digest");
+	const char *digest = ctl_text(module, "digest");
+
+	output_text(out, digest, strlen(digest));
+}
+
+static void
+add_module(struct list *list, const json_t *module)
+{
 	char text[OUTPUT_SHORT_MAX], shortened[24];
 
-	if (list->ctl->format == CTL_PLAIN_NAME) {
-		output_text(list->ctl->out, digest, strlen(digest));
-		fputc('\n', list->ctl->out);
-		return;
-	}
-	output_table_add(&list->table, ctl_short_digest(digest, shortened));
-	output_table_add(&list->table, output_size(ctl_uint(item, "size"), text));
-	output_table_add(&list->table, output_age(ctl_text(item, "created_at"), list->now_s, text));
-	add_tags(&list->table, json_object_get(item, "tags"));
+	output_table_add(&list->table, ctl_short_digest(ctl_text(module, "digest"), shortened));
+	output_table_add(&list->table, output_size(ctl_uint(module, "size"), text));
+	output_table_add(&list->table,
+	                 output_age(ctl_text(module, "created_at"), list->now_s, text));
+	add_tags(&list->table, json_object_get(module, "tags"));
 }
+
+static const struct output_column module_columns[] = {
+	{ "DIGEST", OUTPUT_LEFT, false },
+	{ "SIZE", OUTPUT_RIGHT, false },
+	{ "STORED", OUTPUT_LEFT, false },
+	{ "TAGS", OUTPUT_LEFT, true },
+};
+
+static const struct list_kind module_list = {
+	.columns = module_columns,
+	.column_count = sizeof(module_columns) / sizeof(module_columns[0]),
+	.print_name = print_digest,
+	.add_row = add_module,
+};
 
 static int
 list_path(struct ctl *ctl, const struct cli_args *args, char **out)
@@ -237,27 +252,12 @@ list_path(struct ctl *ctl, const struct cli_args *args, char **out)
 int
 verb_module_ls(void *context, const struct cli_args *args)
 {
-	static const struct output_column columns[] = {
-		{ "DIGEST", OUTPUT_LEFT, false },
-		{ "SIZE", OUTPUT_RIGHT, false },
-		{ "STORED", OUTPUT_LEFT, false },
-		{ "TAGS", OUTPUT_LEFT, true },
-	};
-	struct module_list list = { .ctl = context, .now_s = time(NULL) };
+	struct ctl *ctl = context;
 	char *path = NULL;
-	uint64_t limit = 0;
-	int code = 0;
+	int code = list_path(ctl, args, &path);
 
-	output_table_init(&list.table, columns, sizeof(columns) / sizeof(columns[0]));
-	if (cli_has(args, "limit"))
-		code = ctl_parse_uint(list.ctl, "limit", cli_value(args, "limit"), &limit);
 	if (code == 0)
-		code = list_path(list.ctl, args, &path);
-	if (code == 0)
-		code = ctl_list(list.ctl, path, limit, list_module, &list);
-	if (code == 0)
-		code = ctl_table(list.ctl, &list.table);
-	output_table_clear(&list.table);
+		code = list_show(ctl, args, &module_list, path);
 	free(path);
 	return code;
 }
@@ -365,6 +365,23 @@ print_words(FILE *out, const char *title, const json_t *words)
 	fputc('\n', out);
 }
 
+/* "native    failed: not done within 10 s" */
+static void
+print_compile(FILE *out, const char *title, const json_t *compile)
+{
+	const char *state = ctl_text(compile, "state"), *detail = ctl_text(compile, "detail");
+
+	if (state[0] == '\0' || strcmp(state, "none") == 0)
+		return;
+	fprintf(out, "%-10s", title);
+	output_text(out, state, strlen(state));
+	if (detail[0] != '\0') {
+		fputs(": ", out);
+		output_text(out, detail, strlen(detail));
+	}
+	fputc('\n', out);
+}
+
 static void
 print_module(FILE *out, const json_t *module)
 {
@@ -376,6 +393,8 @@ print_module(FILE *out, const json_t *module)
 	print_words(out, "tags", json_object_get(module, "tags"));
 	print_words(out, "features", json_object_get(module, "features"));
 	print_words(out, "ignored", json_object_get(module, "ignored_sections"));
+	print_compile(out, "native", json_object_get(module, "compile"));
+	print_compile(out, "metered", json_object_get(module, "compile_metered"));
 	print_externs(out, "imports", json_object_get(module, "imports"));
 	print_externs(out, "exports", json_object_get(module, "exports"));
 }
@@ -458,7 +477,6 @@ verb_module_get(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct http_request request = { .accept = WASM_TYPE };
-	struct http_response response = { 0 };
 	const char *name = cli_value(args, "out");
 	char *path = NULL;
 
@@ -474,8 +492,7 @@ verb_module_get(void *context, const struct cli_args *args)
 	if (code == 0 && to_stdout) {
 		request.sink = http_sink_file;
 		request.sink_context = ctl->out;
-		code = ctl_request(ctl, &request, &response);
-		http_response_clear(&response);
+		code = ctl_perform(ctl, &request, NULL);
 	} else if (code == 0) {
 		code = fetch_whole(ctl, &request, name);
 	}
@@ -488,7 +505,6 @@ verb_module_rm(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct http_request request = { .method = "DELETE" };
-	struct http_response response = { 0 };
 	char *path = NULL, *url = NULL;
 	int code = ctl_module_path(ctl, args->words[0], &path);
 
@@ -497,8 +513,7 @@ verb_module_rm(void *context, const struct cli_args *args)
 		                  cli_has(args, "force") ? "?force=true" : "");
 	request.path = url;
 	if (code == 0)
-		code = ctl_request(ctl, &request, &response);
-	http_response_clear(&response);
+		code = ctl_perform(ctl, &request, NULL);
 	free(url);
 	free(path);
 	return code;

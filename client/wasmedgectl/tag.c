@@ -1,8 +1,8 @@
 /* tag.c - the verbs that move, show, list and remove tags. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "client/wasmedgectl/ctl.h"
+#include "client/wasmedgectl/list.h"
 #include "client/wasmedgectl/output.h"
 #include "client/wasmedgectl/verbs.h"
 
@@ -61,7 +61,6 @@ verb_tag_set(void *context, const struct cli_args *args)
 	struct http_request request = { .method = "PUT",
 		                        .accept = "application/json",
 		                        .content_type = "application/json" };
-	struct http_response response = { 0 };
 	char digest[CTL_DIGEST_MAX];
 	char *path = NULL, *body = NULL, *line = NULL;
 	int code = ctl_tag_path(ctl, args->words[0], true, &path);
@@ -77,11 +76,8 @@ verb_tag_set(void *context, const struct cli_args *args)
 		request.body = body;
 		request.body_len = strlen(body);
 		request.fields[0] = line;
-		code = ctl_request(ctl, &request, &response);
+		code = ctl_perform(ctl, &request, show_tag);
 	}
-	if (code == 0)
-		code = show_tag(ctl, &response);
-	http_response_clear(&response);
 	free(line);
 	free(body);
 	free(path);
@@ -93,16 +89,12 @@ verb_tag_get(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct http_request request = { .accept = "application/json" };
-	struct http_response response = { 0 };
 	char *path = NULL;
 	int code = ctl_tag_path(ctl, args->words[0], true, &path);
 
 	request.path = path;
 	if (code == 0)
-		code = ctl_request(ctl, &request, &response);
-	if (code == 0)
-		code = show_tag(ctl, &response);
-	http_response_clear(&response);
+		code = ctl_perform(ctl, &request, show_tag);
 	free(path);
 	return code;
 }
@@ -112,7 +104,6 @@ verb_tag_rm(void *context, const struct cli_args *args)
 {
 	struct ctl *ctl = context;
 	struct http_request request = { .method = "DELETE" };
-	struct http_response response = { 0 };
 	char *path = NULL, *line = NULL;
 	int code = ctl_tag_path(ctl, args->words[0], true, &path);
 
@@ -121,63 +112,49 @@ verb_tag_rm(void *context, const struct cli_args *args)
 	request.path = path;
 	request.fields[0] = line;
 	if (code == 0)
-		code = ctl_request(ctl, &request, &response);
-	http_response_clear(&response);
+		code = ctl_perform(ctl, &request, NULL);
 	free(line);
 	free(path);
 	return code;
 }
 
-struct tag_list {
-	struct ctl *ctl;
-	struct output_table table;
-	int64_t now_s;
-};
-
 static void
-list_tag(void *context, const json_t *item)
+add_tag(struct list *list, const json_t *tag)
 {
-	struct tag_list *list = context;
 	char text[OUTPUT_SHORT_MAX], shortened[24];
 
-	if (list->ctl->format == CTL_PLAIN_NAME) {
-		print_tag_name(list->ctl->out, item);
-		fputc('\n', list->ctl->out);
-		return;
-	}
-	output_table_add_format(&list->table, "%s/%s:%s", ctl_text(item, "ns"),
-	                        ctl_text(item, "name"), ctl_text(item, "tag"));
-	output_table_add(&list->table, ctl_short_digest(ctl_text(item, "digest"), shortened));
-	output_table_add(&list->table, output_age(ctl_text(item, "updated_at"), list->now_s, text));
-	output_table_add(&list->table, ctl_text(item, "updated_by"));
+	output_table_add_format(&list->table, "%s/%s:%s", ctl_text(tag, "ns"),
+	                        ctl_text(tag, "name"), ctl_text(tag, "tag"));
+	output_table_add(&list->table, ctl_short_digest(ctl_text(tag, "digest"), shortened));
+	output_table_add(&list->table, output_age(ctl_text(tag, "updated_at"), list->now_s, text));
+	output_table_add(&list->table, ctl_text(tag, "updated_by"));
 }
+
+static const struct output_column tag_columns[] = {
+	{ "TAG", OUTPUT_LEFT, true },
+	{ "DIGEST", OUTPUT_LEFT, false },
+	{ "MOVED", OUTPUT_LEFT, false },
+	{ "BY", OUTPUT_LEFT, true },
+};
+
+static const struct list_kind tag_list = {
+	.columns = tag_columns,
+	.column_count = sizeof(tag_columns) / sizeof(tag_columns[0]),
+	.print_name = print_tag_name,
+	.add_row = add_tag,
+};
 
 int
 verb_tag_ls(void *context, const struct cli_args *args)
 {
-	static const struct output_column columns[] = {
-		{ "TAG", OUTPUT_LEFT, true },
-		{ "DIGEST", OUTPUT_LEFT, false },
-		{ "MOVED", OUTPUT_LEFT, false },
-		{ "BY", OUTPUT_LEFT, true },
-	};
-	struct tag_list list = { .ctl = context, .now_s = time(NULL) };
+	struct ctl *ctl = context;
 	char *path = NULL;
-	uint64_t limit = 0;
-	int code = 0;
+	int code = ctl_format(ctl, &path, "/v1/tags?");
 
-	output_table_init(&list.table, columns, sizeof(columns) / sizeof(columns[0]));
-	if (cli_has(args, "limit"))
-		code = ctl_parse_uint(list.ctl, "limit", cli_value(args, "limit"), &limit);
-	if (code == 0)
-		code = ctl_format(list.ctl, &path, "/v1/tags?");
 	if (code == 0 && args->word_count > 0)
-		code = ctl_add_query(list.ctl, &path, "prefix", args->words[0]);
+		code = ctl_add_query(ctl, &path, "prefix", args->words[0]);
 	if (code == 0)
-		code = ctl_list(list.ctl, path, limit, list_tag, &list);
-	if (code == 0)
-		code = ctl_table(list.ctl, &list.table);
-	output_table_clear(&list.table);
+		code = list_show(ctl, args, &tag_list, path);
 	free(path);
 	return code;
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include "daemon/clock.h"
 
 #define BUSY_TIMEOUT_MS 1000 /* only other programs, or a checkpoint, make us wait */
 #define PROGRESS_STEPS 10000 /* virtual machine instructions between looks at the deadline */
@@ -11,26 +11,9 @@
 static const char *const sql_texts[SQL_COUNT] = {
 #define SQL(symbol, text) [SQL_##symbol] = text,
 #include "daemon/store/sql.def"
+#include "daemon/store/cache_sql.def"
 #undef SQL
 };
-
-uint64_t
-store_monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-int64_t
-store_unix_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 enum store_status
 store_fail(struct store_error *err, enum store_status status, const char *format, ...)
@@ -163,10 +146,17 @@ db_status(const struct db *db)
 	}
 }
 
+static bool
+is_cache(const struct db *db)
+{
+	return db->role == DB_CACHE_WRITER || db->role == DB_CACHE_READER;
+}
+
 enum store_status
 db_error(const struct db *db, struct store_error *err, const char *what)
 {
-	return store_fail(err, db_status(db), "catalogue: %s: %s%s%s", what, db->text,
+	return store_fail(err, db_status(db), "%s: %s: %s%s%s",
+	                  is_cache(db) ? "cache" : "catalogue", what, db->text,
 	                  db->os_errno != 0 ? ": " : "",
 	                  db->os_errno != 0 ? strerror(db->os_errno) : "");
 }
@@ -178,7 +168,7 @@ check_deadline(void *arg)
 {
 	const struct db *db = arg;
 
-	return db->deadline_us != 0 && store_monotonic_us() > db->deadline_us;
+	return db->deadline_us != 0 && clock_monotonic_us() > db->deadline_us;
 }
 
 static int
@@ -192,33 +182,46 @@ note_wal(void *arg, sqlite3 *handle, const char *schema, int pages)
 	return SQLITE_OK;
 }
 
-/* What only an empty file can be told; to an older one even saying the same again is a write. */
-static const char new_file_pragmas[] = "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;";
-static const char writer_pragmas[] =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
-    "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384;";
-static const char reader_pragmas[] = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
+/*
+ * What only an empty file can be told (to an older one even saying the same again is a write), and
+ * what each connection is told. The cache can be lost without harm, so it need not wait for the
+ * disk, nor wipe what it drops.
+ */
+static const struct {
+	const char *new_file;
+	const char *connection;
+} pragmas[] = {
+	[DB_WRITER] = { "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;",
+	                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+	                "PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;"
+	                "PRAGMA cache_size = -16384;" },
+	[DB_READER] = { NULL, "PRAGMA query_only = ON; PRAGMA cache_size = -4096;" },
+	[DB_CACHE_WRITER] = { "PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL;",
+	                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+	                      "PRAGMA secure_delete = OFF; PRAGMA journal_size_limit = 16777216;"
+	                      "PRAGMA cache_size = -4096;" },
+	[DB_CACHE_READER] = { NULL, "PRAGMA query_only = ON; PRAGMA cache_size = -1024;" },
+};
 static const char common_pragmas[] =
     "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
     "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;";
 
 static void
-configure(struct db *db, enum db_role role)
+configure(struct db *db)
 {
+	const char *new_file = pragmas[db->role].new_file;
+
 	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	/* The log is folded in when the store says so; a full disk cannot even take that. */
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_progress_handler(db->handle, PROGRESS_STEPS, check_deadline, db);
 	db_exec(db, common_pragmas);
-	if (role == DB_READER) {
-		db_exec(db, reader_pragmas);
-		return;
-	}
-	if (db_query_int(db, "PRAGMA page_count") == 0)
-		db_exec(db, new_file_pragmas);
-	db_exec(db, writer_pragmas);
-	sqlite3_wal_hook(db->handle, note_wal, db);
+	if (new_file != NULL && db_query_int(db, "PRAGMA page_count") == 0)
+		db_exec(db, new_file);
+	db_exec(db, pragmas[db->role].connection);
+	if (db->role == DB_WRITER)
+		sqlite3_wal_hook(db->handle, note_wal, db);
 }
 
 /* Where memory cannot be shared between connections SQLite stays with another journal. */
@@ -242,13 +245,14 @@ enum store_status
 db_open(struct db *db, const char *path, enum db_role role, struct store_error *err)
 {
 	memset(db, 0, sizeof *db);
+	db->role = role;
 	int rc =
 	    sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (db->handle != NULL)
 		sqlite3_extended_result_codes(db->handle, 1);
 	if (!db_note(db, rc))
 		return db_error(db, err, path);
-	configure(db, role);
+	configure(db);
 	return check_journal(db, path, err);
 }
 
@@ -319,7 +323,10 @@ db_statement(struct db *db, enum sql sql)
 bool
 db_prepare_all(struct db *db)
 {
-	for (unsigned i = 0; i < SQL_COUNT; i++)
+	unsigned first = is_cache(db) ? SQL_CATALOGUE_COUNT : 0;
+	unsigned end = is_cache(db) ? SQL_COUNT : SQL_CATALOGUE_COUNT;
+
+	for (unsigned i = first; i < end; i++)
 		db_statement(db, (enum sql)i);
 	return !db_failed(db);
 }

@@ -1,5 +1,5 @@
 /*
- * db.h - one connection to the catalogue and its prepared statements.
+ * db.h - one connection to a database of ours and its prepared statements.
  *
  * The first failure sticks: after it every call here does nothing until db_clear(), so a sequence
  * of statements is checked once, at its end, by db_failed().
@@ -16,11 +16,18 @@
 enum sql {
 #define SQL(symbol, text) SQL_##symbol,
 #include "daemon/store/sql.def"
+	SQL_CATALOGUE_COUNT,
+	SQL_CATALOGUE_LAST = SQL_CATALOGUE_COUNT - 1, /* the cache's follow without a gap */
+#include "daemon/store/cache_sql.def"
 #undef SQL
 	SQL_COUNT
 };
 
+/* Which database, and what for. */
+enum db_role { DB_WRITER, DB_READER, DB_CACHE_WRITER, DB_CACHE_READER };
+
 struct db {
+	enum db_role role;
 	sqlite3 *handle;
 	sqlite3_stmt *statements[SQL_COUNT];
 	int rc;               /* the failure that stuck, an SQLite code; SQLITE_OK: none */
@@ -30,11 +37,9 @@ struct db {
 	int wal_pages;        /* length of the log after the last commit */
 };
 
-enum db_role { DB_WRITER, DB_READER };
-
 enum store_status db_open(struct db *db, const char *path, enum db_role role,
 			  struct store_error *err);
-/* All of them; a statement that does not fit the schema fails. */
+/* All of its database; a statement that does not fit the schema fails. */
 bool db_prepare_all(struct db *db);
 void db_close(struct db *db); /* also after a failed db_open(), and for zeroed storage */
 
@@ -71,6 +76,3 @@ const char *db_column_text(struct db *db, sqlite3_stmt *statement, int column, s
 /* Fill *err, return status. */
 enum store_status store_fail(struct store_error *err, enum store_status status, const char *format,
 			     ...) VM_PRINTF(3, 4);
-
-uint64_t store_monotonic_us(void);
-int64_t store_unix_us(void);

@@ -148,6 +148,7 @@ struct store {
 	uint64_t module_bytes_max;
 	uint64_t wal_target_bytes;
 	_Atomic uint64_t floor_bytes;
+	_Atomic uint64_t history_max;
 	void (*health_fn)(void *arg, enum store_health health, const char *reason);
 	void *health_arg;
 
@@ -227,11 +228,12 @@ struct tag_change {
  * Point the tag at a module if the condition holds. Leaves the tag as it now stands, alone, in
  * answer->tags; on a conflict fills the answer's error. *out_created: there was no such tag.
  */
-void tag_point(struct db *db, struct tag_change *change, struct answer *answer, bool *out_created);
+void tag_point(struct store *store, struct db *db, struct tag_change *change, struct answer *answer,
+	       bool *out_created);
 /* After the commit. */
 void tag_pointed(struct store *store, struct tag_change *change);
 /* Remove the tag, which is as *tag says, and note it in the history. */
-void tag_remove(struct db *db, const struct store_tag *tag, const char *by);
+void tag_remove(struct store *store, struct db *db, const struct store_tag *tag, const char *by);
 /* Fill the map when the store opens. False: no memory, or db_failed(). */
 bool tag_load_all(struct store *store, struct db *db);
 

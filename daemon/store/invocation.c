@@ -1,6 +1,7 @@
 #include "daemon/store/internal.h"
 
 #include <string.h>
+#include "daemon/clock.h"
 
 static bool
 id_is_valid(const char *id)
@@ -70,7 +71,7 @@ fail_not_found(struct db *db, struct answer *answer, const char *id)
 void
 invocation_recover(struct store *store, struct db *db)
 {
-	db_run(db, SQL_INVOCATION_LOST, "i", store_unix_us());
+	db_run(db, SQL_INVOCATION_LOST, "i", clock_unix_us());
 	sqlite3_stmt *row = db_bind(db, SQL_INVOCATION_COUNT, "");
 	if (db_row(db, row)) {
 		store->totals.invocations = (uint64_t)sqlite3_column_int64(row, 0);
@@ -89,7 +90,7 @@ add_run(struct store *store, struct db *db, struct op *op)
 	(void)store;
 	db_run(db, SQL_INVOCATION_INSERT, "ttdttti", invocation->id, invocation->token,
 	       &invocation->digest, invocation->function, invocation->state, invocation->spec,
-	       store_unix_us());
+	       clock_unix_us());
 	if (db_failed(db))
 		return;
 	if (sqlite3_changes(db->handle) == 0)
@@ -142,7 +143,7 @@ update_run(struct store *store, struct db *db, struct op *op)
 {
 	const struct update_params *params = op->params;
 	struct answer *answer = op->answer;
-	int64_t done_us = params->finished ? store_unix_us() : 0;
+	int64_t done_us = params->finished ? clock_unix_us() : 0;
 
 	(void)store;
 	db_run(db, SQL_INVOCATION_UPDATE, "ttti", params->id, params->state, params->result,

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/clock.h"
 
 /* What a row of a module costs besides its bytes, about. */
 #define ROW_BYTES 4096
@@ -154,7 +155,7 @@ insert_module(struct db *db, const struct store_module_put *put)
 		.digest = put->digest,
 		.size_bytes = put->size_bytes,
 		.features = put->features,
-		.created_us = store_unix_us(),
+		.created_us = clock_unix_us(),
 		.info = put->info,
 	};
 	uint8_t seal[SEAL_BYTES];
@@ -216,7 +217,7 @@ put_run(struct store *store, struct db *db, struct op *op)
 		renew_module(db, put, &public->modules[0]);
 	public->created = !known;
 	if (put->tag.name != NULL)
-		tag_point(db, &params->tag, answer, &params->tag_created);
+		tag_point(store, db, &params->tag, answer, &params->tag_created);
 	if (public->error.status != STORE_OK)
 		return;
 	public->module_count = 0; /* once more, as it stands now */
@@ -434,7 +435,7 @@ set_next(struct store_reply *public)
 
 	public->has_next = true;
 	public->next.created_us = last->created_us;
-	hex_encode(last->digest.bytes, DIGEST_BYTES, public->next.key);
+	digest_hex(&last->digest, public->next.key);
 }
 
 static void
@@ -488,7 +489,7 @@ store_module_list(struct store *store, const struct store_module_query *query, s
 		return STORE_E_ARGUMENT;
 	if (query->cursor.key[0] != '\0') {
 		if (memchr(query->cursor.key, '\0', sizeof query->cursor.key) == NULL ||
-		    !hex_decode(query->cursor.key, start.before.bytes, DIGEST_BYTES))
+		    !digest_from_hex(query->cursor.key, &start.before))
 			return STORE_E_ARGUMENT;
 		start.before_us = query->cursor.created_us;
 	}
@@ -538,7 +539,7 @@ delete_run(struct store *store, struct db *db, struct op *op)
 		return;
 	}
 	for (size_t i = 0; i < public->tag_count; i++)
-		tag_remove(db, &public->tags[i], params->by);
+		tag_remove(store, db, &public->tags[i], params->by);
 	db_run(db, SQL_MODULE_DELETE, "d", &params->digest);
 	db_run(db, SQL_BLOB_DELETE, "d", &params->digest);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include "daemon/clock.h"
 
 bool
 op_queue_init(struct op_queue *queue, unsigned count_max)
@@ -48,7 +49,7 @@ op_queue_push(struct op_queue *queue, struct op *op)
 static void
 wait_filled(struct op_queue *queue, uint64_t timeout_us)
 {
-	uint64_t end_us = store_monotonic_us() + timeout_us;
+	uint64_t end_us = clock_monotonic_us() + timeout_us;
 	struct timespec end = { .tv_sec = (time_t)(end_us / 1000000),
 				.tv_nsec = (long)(end_us % 1000000 * 1000) };
 

@@ -1,6 +1,7 @@
 #include "daemon/store/internal.h"
 
 #include <stdlib.h>
+#include "daemon/clock.h"
 
 /* A read that takes longer is given up: a filter over very many modules, say. */
 #define READ_LIMIT_US 10000000
@@ -12,7 +13,7 @@ serve(struct reader *reader, struct op *op)
 {
 	struct db *db = &reader->db;
 
-	db->deadline_us = store_monotonic_us() + READ_LIMIT_US;
+	db->deadline_us = clock_monotonic_us() + READ_LIMIT_US;
 	sqlite3_exec(db->handle, "BEGIN", NULL, NULL, NULL);
 	op_run(reader->store, db, op);
 	sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define HISTORY_MAX 1000
 #define WAL_TARGET_BYTES (UINT64_C(16) << 20)
 #define READERS 2
 #define QUEUE_LENGTH 1024
@@ -64,6 +65,12 @@ void
 store_set_free_space_floor(struct store *store, uint64_t floor_bytes)
 {
 	store->floor_bytes = floor_bytes;
+}
+
+void
+store_set_tag_history_max(struct store *store, uint64_t changes_max)
+{
+	store->history_max = changes_max > 0 ? changes_max : HISTORY_MAX;
 }
 
 uint64_t
@@ -264,6 +271,7 @@ store_new(const struct store_options *options)
 	store->wal_target_bytes =
 	    options->wal_target_bytes > 0 ? options->wal_target_bytes : WAL_TARGET_BYTES;
 	store->floor_bytes = options->free_space_floor_bytes;
+	store_set_tag_history_max(store, options->tag_history_max);
 	store->health_fn = options->health_fn;
 	store->health_arg = options->health_arg;
 	store->directory = strdup(options->directory);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/clock.h"
 
 /* ---- names ---- */
 
@@ -146,23 +147,29 @@ tag_load_all(struct store *store, struct db *db)
 
 /* ---- changes ---- */
 
-/* Note a change; returns its revision. */
+/*
+ * Note a change; returns its revision. Of each name the latest changes are kept, this one in any
+ * case: revisions count on from it.
+ */
 static int64_t
-history_add(struct db *db, const struct store_tag_name *name, const struct digest *old_digest,
-	    const struct digest *new_digest, int64_t at_us, const char *by)
+history_add(struct store *store, struct db *db, const struct store_tag_name *name,
+	    const struct digest *old_digest, const struct digest *new_digest, int64_t at_us,
+	    const char *by)
 {
 	db_run(db, SQL_HISTORY_ADD, "tttddit", name->ns, name->name, name->tag, old_digest,
 	       new_digest, at_us, by);
-	return sqlite3_last_insert_rowid(db->handle);
+	int64_t rev = sqlite3_last_insert_rowid(db->handle);
+	db_run(db, SQL_HISTORY_TRIM, "tti", name->ns, name->name, (int64_t)store->history_max);
+	return rev;
 }
 
 void
-tag_remove(struct db *db, const struct store_tag *tag, const char *by)
+tag_remove(struct store *store, struct db *db, const struct store_tag *tag, const char *by)
 {
 	const struct store_tag_name name = { tag->ns, tag->name, tag->tag };
 
 	db_run(db, SQL_TAG_DELETE, "ttt", tag->ns, tag->name, tag->tag);
-	history_add(db, &name, &tag->digest, NULL, store_unix_us(), by);
+	history_add(store, db, &name, &tag->digest, NULL, clock_unix_us(), by);
 }
 
 static void
@@ -219,7 +226,8 @@ prepare_entry(struct tag_change *change, const struct store_tag *tag, struct ans
 }
 
 void
-tag_point(struct db *db, struct tag_change *change, struct answer *answer, bool *out_created)
+tag_point(struct store *store, struct db *db, struct tag_change *change, struct answer *answer,
+	  bool *out_created)
 {
 	enum tag_found found = tag_append(db, &change->name, answer);
 
@@ -234,10 +242,11 @@ tag_point(struct db *db, struct tag_change *change, struct answer *answer, bool 
 		return;
 	}
 	if (found != TAG_FOUND || !digest_equal(&tag->digest, &change->digest)) {
-		int64_t now_us = store_unix_us();
+		int64_t now_us = clock_unix_us();
 
-		tag->rev = history_add(db, &change->name, found == TAG_FOUND ? &tag->digest : NULL,
-				       &change->digest, now_us, change->by);
+		tag->rev = history_add(store, db, &change->name,
+				       found == TAG_FOUND ? &tag->digest : NULL, &change->digest,
+				       now_us, change->by);
 		tag->ns = change->name.ns;
 		tag->name = change->name.name;
 		tag->tag = change->name.tag;
@@ -286,14 +295,13 @@ put_run(struct store *store, struct db *db, struct op *op)
 	struct answer *answer = op->answer;
 	char text[DIGEST_TEXT_SIZE];
 
-	(void)store;
 	if (!module_exists(db, &change->digest)) {
 		if (!db_failed(db))
 			store_fail(&answer->public.error, STORE_E_NOT_FOUND, "no module %s",
 				   digest_format(&change->digest, text));
 		return;
 	}
-	tag_point(db, change, answer, &answer->public.created);
+	tag_point(store, db, change, answer, &answer->public.created);
 }
 
 static void
@@ -347,7 +355,6 @@ delete_run(struct store *store, struct db *db, struct op *op)
 	struct answer *answer = op->answer;
 	enum tag_found found = tag_append(db, &change->name, answer);
 
-	(void)store;
 	if (db_failed(db) || answer->nomem)
 		return;
 	if (found == TAG_NONE) {
@@ -356,7 +363,7 @@ delete_run(struct store *store, struct db *db, struct op *op)
 		return;
 	}
 	if (condition_holds(found, answer->public.tags, &change->condition, &answer->public.error))
-		tag_remove(db, answer->public.tags, change->by);
+		tag_remove(store, db, answer->public.tags, change->by);
 }
 
 static void

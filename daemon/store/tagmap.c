@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "daemon/clock.h"
 
 #define BUCKETS_FIRST 256
 
@@ -21,7 +22,7 @@ tagmap_init(struct tagmap *map)
 	}
 	/* Clients choose the names; they should not be able to choose the bucket as well. */
 	if (getrandom(&map->seed, sizeof map->seed, GRND_NONBLOCK) != sizeof map->seed)
-		map->seed = store_monotonic_us() ^ (uintptr_t)map;
+		map->seed = clock_monotonic_us() ^ (uintptr_t)map;
 	return true;
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/store/internal.h"
 
 #include <stdio.h>
+#include "daemon/clock.h"
 
 /* What one transaction takes at most; a single larger module goes alone. */
 #define BATCH_OPS 256
@@ -38,12 +39,12 @@ static bool
 commit(struct store *store)
 {
 	struct db *db = &store->writer;
-	uint64_t start_us = store_monotonic_us();
+	uint64_t start_us = clock_monotonic_us();
 
 	if (!db_exec(db, "COMMIT"))
 		return false;
 	store->totals.commits++;
-	store->totals.commit_us += store_monotonic_us() - start_us;
+	store->totals.commit_us += clock_monotonic_us() - start_us;
 	return true;
 }
 
@@ -213,10 +214,10 @@ static void *
 writer_main(void *arg)
 {
 	struct store *store = arg;
-	uint64_t next_tick_us = store_monotonic_us() + TICK_US;
+	uint64_t next_tick_us = clock_monotonic_us() + TICK_US;
 
 	for (;;) {
-		uint64_t now_us = store_monotonic_us();
+		uint64_t now_us = clock_monotonic_us();
 
 		store->writer_seen_us = now_us;
 		struct op *batch = op_queue_take(&store->writes, BATCH_OPS, BATCH_BYTES,
@@ -225,9 +226,9 @@ writer_main(void *arg)
 			run_batch(store, batch);
 		else if (op_queue_is_closed(&store->writes))
 			return NULL;
-		if (store_monotonic_us() >= next_tick_us) {
+		if (clock_monotonic_us() >= next_tick_us) {
 			tick(store, batch == NULL);
-			next_tick_us = store_monotonic_us() + TICK_US;
+			next_tick_us = clock_monotonic_us() + TICK_US;
 		}
 	}
 }
@@ -235,7 +236,7 @@ writer_main(void *arg)
 bool
 writer_start(struct store *store)
 {
-	store->writer_seen_us = store_monotonic_us();
+	store->writer_seen_us = clock_monotonic_us();
 	store->writer_started =
 	    pthread_create(&store->writer_thread, NULL, writer_main, store) == 0;
 	if (store->writer_started)

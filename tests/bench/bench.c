@@ -44,20 +44,39 @@ bench_check(enum vm_status status, const struct vm_error *err, const char *what)
 	exit(EXIT_FAILURE);
 }
 
-struct vm_module *
-bench_load(struct vm_engine *engine, const char *path)
+uint8_t *
+bench_read(const char *path, size_t *out_len)
 {
 	FILE *file = fopen(path, "rb");
-	struct vm_module *module;
-	struct vm_error err;
+	size_t capacity = 1 << 16;
+	size_t len = 0;
+	uint8_t *bytes = malloc(capacity);
 
-	if (file == NULL) {
+	while (file != NULL && bytes != NULL) {
+		len += fread(bytes + len, 1, capacity - len, file);
+		if (len < capacity)
+			break;
+		capacity *= 2;
+		bytes = realloc(bytes, capacity);
+	}
+	if (file == NULL || bytes == NULL || ferror(file)) {
 		perror(path);
 		exit(EXIT_FAILURE);
 	}
-	static uint8_t bytes[1 << 20];
-	size_t len = fread(bytes, 1, sizeof bytes, file);
 	fclose(file);
+	*out_len = len;
+	return bytes;
+}
+
+struct vm_module *
+bench_load(struct vm_engine *engine, const char *path)
+{
+	struct vm_module *module;
+	struct vm_error err;
+	size_t len;
+	uint8_t *bytes = bench_read(path, &len);
+
 	bench_check(vm_module_load(engine, bytes, len, &module, &err), &err, path);
+	free(bytes);
 	return module;
 }

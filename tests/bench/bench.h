@@ -17,5 +17,8 @@ uint64_t bench_quantile(const uint64_t *sorted, size_t count, double q);
 /* End the program with a message when a call failed. */
 void bench_check(enum vm_status status, const struct vm_error *err, const char *what);
 
+/* The bytes of a file, to be freed; the program ends when there are none. */
+uint8_t *bench_read(const char *path, size_t *out_len);
+
 /* A loaded module from a file. */
 struct vm_module *bench_load(struct vm_engine *engine, const char *path);

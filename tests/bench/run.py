@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Time the kernels natively, interpreted by wasmedge, and with other engines, in one run.
+"""Time the kernels: native, wasmedge on each of its tiers, and other engines, in one run.
 
     run.py --build DIR [--kernels a,b] [--repeat 5] [--target-ms 60] [--markdown]
 
 A native run calibrates each kernel's count of rounds. Then the engines take turns, so that a
 machine that slows down slows all of them; medians are compared. Engines that are much slower get
 fewer rounds, and their times are scaled. All checksums have to be those of the native run.
-The time of a process engine is that of the whole process, start and compilation included; node's
-is that of the calls alone, after as much warming up as its tier needs.
+The time of an interpreter is that of the whole process, start and translation included; that of
+wasmedge's native code and of node's is that of the calls alone, compiled before.
 """
 import argparse
 import json
@@ -29,13 +29,17 @@ class Wrong(Exception):
     """An engine failed, or computed something else."""
 
 
-def output_of(command):
+def finished(command, environment=None):
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            timeout=TIMEOUT_S, check=False)
+                            timeout=TIMEOUT_S, env=environment, check=False)
     if result.returncode != 0:
         raise Wrong("%s: exit code %d: %s" % (" ".join(command), result.returncode,
                                               result.stderr.decode(errors="replace").strip()))
-    return result.stdout.decode()
+    return result
+
+
+def output_of(command, environment=None):
+    return finished(command, environment).stdout.decode()
 
 
 def timed(command):
@@ -59,7 +63,7 @@ class Native:
 
 
 class Wasmedge:
-    name = "wasmedge"
+    name = "interp"
     share = 1
 
     def __init__(self, folder, program):
@@ -67,9 +71,42 @@ class Wasmedge:
         self.program = program
 
     def run(self, kernel, count):
-        text, elapsed = timed([self.program, "--reactor",
+        text, elapsed = timed([self.program, "--tier", "interp", "--reactor",
                                os.path.join(self.folder, kernel + ".wasm"), "run", str(count)])
         return int(text) & 0xffffffff, elapsed
+
+
+class WasmedgeNative:
+    """Kernels compiled ahead by "wasmedge compile", which here has a key of its own."""
+    share = 1
+
+    def __init__(self, folder, program, scratch, name, compile_options, run_options):
+        self.folder = folder
+        self.program = program
+        self.scratch = scratch
+        self.name = name
+        self.compile_options = compile_options
+        self.run_options = run_options
+        self.environment = dict(os.environ, XDG_STATE_HOME=scratch)
+        self.compiled = {}
+
+    def path_of(self, kernel):
+        if kernel not in self.compiled:
+            out = os.path.join(self.scratch, "%s-%s.wasm" % (kernel, self.name.replace(" ", "-")))
+            output_of([self.program, "compile", *self.compile_options,
+                       os.path.join(self.folder, kernel + ".wasm"), out], self.environment)
+            self.compiled[kernel] = out
+        return self.compiled[kernel]
+
+    def run(self, kernel, count):
+        result = finished([self.program, "--verbose", "--enable-time-measuring", "--reactor",
+                           *self.run_options, self.path_of(kernel), "run", str(count)],
+                          self.environment)
+        notes = result.stderr.decode(errors="replace")
+        if "runs as native code" not in notes:
+            raise Wrong("%s: %s does not run as native code: %s" % (self.name, kernel, notes))
+        elapsed = re.search(r"Total execution time: (\d+) ns", notes)
+        return int(result.stdout) & 0xffffffff, int(elapsed.group(1))
 
 
 class WasmInterp:
@@ -113,12 +150,25 @@ class Node:
         return int(checksum), int(elapsed)
 
 
-def engines_of(build):
+def has_compiler(program, kernel, scratch):
+    command = [program, "compile", "--level", "fast", kernel, os.path.join(scratch, "probe.wasm")]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          env=dict(os.environ, XDG_STATE_HOME=scratch), timeout=TIMEOUT_S,
+                          check=False).returncode == 0
+
+
+def engines_of(build, scratch):
     folder = os.path.join(build, "tests", "bench", "kernels")
     engines = [Native(folder)]
     program = os.path.join(build, "wasmedge")
     if os.path.exists(program):
         engines.append(Wasmedge(folder, program))
+        if has_compiler(program, os.path.join(folder, "gcd.wasm"), scratch):
+            engines += [
+                WasmedgeNative(folder, program, scratch, "best", [], []),
+                WasmedgeNative(folder, program, scratch, "fast", ["--level", "fast"], []),
+                WasmedgeNative(folder, program, scratch, "metered", ["--metered"],
+                               ["--gas-limit", "18446744073709551614"])]
     if shutil.which("wasm-interp"):
         engines.append(WasmInterp(folder, "wasm-interp"))
     if shutil.which("node"):
@@ -197,7 +247,8 @@ def main():
     parser.add_argument("--json", action="store_true", help="the medians as JSON instead")
     args = parser.parse_args()
 
-    folder, engines = engines_of(args.build)
+    scratch = tempfile.TemporaryDirectory()
+    folder, engines = engines_of(args.build, scratch.name)
     if args.engines:
         chosen = args.engines.split(",")
         engines = [e for e in engines if e.name == "native" or e.name in chosen]

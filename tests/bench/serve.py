@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Requests a second of add with a fresh instance each, wasmedged against node, in turns.
+"""Requests a second of add with a fresh instance each: wasmedged, node, and workerd, in turns.
 
-    serve.py --build DIR [--seconds 5] [--rounds 3] [--connections 64]
+    serve.py --build DIR [--workerd PROGRAM] [--seconds 5] [--rounds 3] [--connections 64]
 
-Both parse the same JSON; wrk (one thread) posts it over keep-alive connections of loopback TCP.
-Prints the median of the rounds for requests a second, p50 and p99, and the ratio.
+All parse the same JSON; wrk (one thread) posts it over keep-alive connections of loopback TCP.
+Prints the median of the rounds for requests a second, p50 and p99, and the ratios. workerd (the
+npm package of that name) takes part when it is on the path or named.
 """
 import argparse
 import contextlib
@@ -32,6 +33,17 @@ tcp = 127.0.0.1:{port}
 tcp = none
 [store]
 directory = {folder}/store
+"""
+WORKERD_CONFIG = """using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .worker)],
+  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "main")]
+);
+const worker :Workerd.Worker = (
+  modules = [(name = "serve.mjs", esModule = embed "serve.mjs"),
+             (name = "calc.wasm", wasm = embed "calc.wasm")],
+  compatibilityDate = "2026-01-01"
+);
 """
 START_S = 15
 MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -84,9 +96,39 @@ def load(url, script, args):
         (lost.group(0) if lost else "")
 
 
+def start_wasmedged(stack, folder, build, module, port):
+    """Start it with the module stored, and return the URL to post to."""
+    config = os.path.join(folder, "wasmedged.conf")
+    with open(config, "w") as file:
+        file.write(CONFIG.format(folder=folder, port=port))
+    daemon = os.path.abspath(os.path.join(build, "wasmedged"))
+    stack.enter_context(running([daemon, "-c", config], port, stderr=subprocess.DEVNULL))
+    base = "http://127.0.0.1:%d" % port
+    with open(module, "rb") as file:
+        post(base + "/v1/modules?tag=bench/calc:1", file.read(), "application/wasm")
+    return base + "/v1/modules/bench/calc:1/invoke"
+
+
+def start_node(stack, module, port):
+    stack.enter_context(running(["node", os.path.join(HERE, "serve.mjs"), module, str(port)],
+                                port))
+    return "http://127.0.0.1:%d/" % port
+
+
+def start_workerd(stack, folder, program, module, port):
+    config = os.path.join(folder, "workerd.capnp")
+    with open(config, "w") as file:
+        file.write(WORKERD_CONFIG.format(port=port))
+    shutil.copy(os.path.join(HERE, "serve.workerd.mjs"), os.path.join(folder, "serve.mjs"))
+    shutil.copy(module, os.path.join(folder, "calc.wasm"))
+    stack.enter_context(running([program, "serve", config], port))
+    return "http://127.0.0.1:%d/" % port
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=".", help="build folder")
+    parser.add_argument("--workerd", default=shutil.which("workerd"), help="its program")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
@@ -95,26 +137,16 @@ def main():
         if shutil.which(program) is None:
             sys.exit("%s is needed for this" % program)
     module = os.path.join(args.build, "tests", "guests", "calc.wasm")
-    daemon = os.path.abspath(os.path.join(args.build, "wasmedged"))
-    samples = {"wasmedged": [], "node": []}
 
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        ports = {"wasmedged": free_port(), "node": free_port()}
-        config = os.path.join(folder, "wasmedged.conf")
+        urls = {"wasmedged": start_wasmedged(stack, folder, args.build, module, free_port()),
+                "node": start_node(stack, module, free_port())}
+        if args.workerd:
+            urls["workerd"] = start_workerd(stack, folder, args.workerd, module, free_port())
         script = os.path.join(folder, "post.lua")
-        with open(config, "w") as file:
-            file.write(CONFIG.format(folder=folder, port=ports["wasmedged"]))
         with open(script, "w") as file:
             file.write(WRK_SCRIPT)
-        stack.enter_context(running([daemon, "-c", config], ports["wasmedged"],
-                                    stderr=subprocess.DEVNULL))
-        stack.enter_context(running(["node", os.path.join(HERE, "serve.mjs"), module,
-                                     str(ports["node"])], ports["node"]))
-        base = "http://127.0.0.1:%d" % ports["wasmedged"]
-        with open(module, "rb") as file:
-            post(base + "/v1/modules?tag=bench/calc:1", file.read(), "application/wasm")
-        urls = {"wasmedged": base + "/v1/modules/bench/calc:1/invoke",
-                "node": "http://127.0.0.1:%d/" % ports["node"]}
+        samples = {name: [] for name in urls}
         for url in urls.values():
             if b"42" not in post(url, BODY.encode(), "application/json"):
                 sys.exit("%s: no 42 in the answer" % url)
@@ -128,7 +160,8 @@ def main():
         print("%-10s %8.0f requests/s, p50 %6.2f ms, p99 %6.2f ms %s" % (
             name, rates[name], statistics.median(r[1] for r in rounds),
             statistics.median(r[2] for r in rounds), " ".join(r[3] for r in rounds).strip()))
-    print("ratio      %8.2f" % (rates["wasmedged"] / rates["node"]))
+    for name in list(rates)[1:]:
+        print("ratio to %-8s %6.2f" % (name, rates["wasmedged"] / rates[name]))
 
 
 if __name__ == "__main__":

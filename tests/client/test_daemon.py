@@ -136,6 +136,29 @@ def test_rm(d):
     ctl(d, "module", "rm", "demo/gone:1", code=3)
 
 
+def test_native_code(d):
+    push(d, CALC, "demo/native:1")
+    ctl(d, "module", "artifacts", "demo/native:1", "--rm", "x", code=2, err="takes an id")
+    ctl(d, "module", "artifacts", "demo/native:1", "--rm", "99999", code=3)
+    ctl(d, "module", "compile", "demo/missing:1", code=3)
+    ctl(d, "module", "compile", "demo/native:1", "--level", "some", code=1)
+    if not os.path.exists(os.environ.get("WASMEDGE_LLVM_LIBRARY", "")):
+        ctl(d, "module", "compile", "demo/native:1", "--wait", code=1)
+        return
+    equal(ctl(d, "module", "compile", "demo/native:1", "--wait").text(), "ready\n")
+    equal(ctl(d, "module", "compile", "demo/native:1").text(), "ready\n")
+    equal(ctl(d, "module", "compile", "demo/native:1", "--metered", "-w").text(), "ready\n")
+    table = ctl(d, "module", "artifacts", "demo/native:1").text()
+    check("plain" in table and "metered" in table and "best" in table, table)
+    check("native    ready" in ctl(d, "module", "inspect", "demo/native:1").text())
+    first = ctl(d, "module", "artifacts", "demo/native:1", "-o", "name").text().split()
+    equal(len(first), 2)
+    ctl(d, "module", "artifacts", "demo/native:1", "--rm", first[0])
+    equal(ctl(d, "module", "artifacts", "demo/native:1", "-o", "name").text().split(), first[1:])
+    ctl(d, "module", "artifacts", "demo/native:1", "--rm", "all")
+    equal(ctl(d, "module", "artifacts", "demo/native:1", "-o", "json").json()["items"], [])
+
+
 def test_tags(d):
     one, two = push(d, small(3), "demo/one:1"), push(d, small(4), "demo/two:1")
     ctl(d, "tag", "set", "demo/app:stable", "demo/one:1", "--if-match", "none")

@@ -3,6 +3,8 @@
 A small server on a unix socket answers with bytes that each case scripts: broken, endless, slow,
 full of terminal escapes. What the daemon itself does is tested with the daemon.
 """
+import base64
+import hashlib
 import json
 import os
 import pty
@@ -391,10 +393,18 @@ def test_upload(folder):
     check("with the tag and the precondition",
           head.startswith("POST /v1/modules?tag=a/b:1 ".replace("/b", "%2Fb"))
           and "If-None-Match: *" in head, head)
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    check("with the digest that its bytes have",
+          f"Content-Digest: sha-256=:{digest}:\r\n" in head + "\r\n", head)
     check("no progress bar without a terminal", "\r" not in run.err, run.err)
     run = Run(folder, done, "module", "push", "-", stdin=b"\0asm123")
-    check("standard input is sent in chunks",
-          run.code == 0 and "chunked" in run.server.requests[0][0].lower(), run.err)
+    head = run.server.requests[0][0].lower()
+    check("standard input is sent in chunks, without a digest",
+          run.code == 0 and "chunked" in head and "content-digest" not in head, run.err)
+    run = Run(folder, reply(200, {"valid": True}), "validate", module)
+    check("what is to be validated has its digest, too",
+          run.code == 0 and f"Content-Digest: sha-256=:{digest}:" in run.server.requests[0][0],
+          run.err)
     Run(folder, done, "module", "push", folder).expect("a folder is no module", 1, "is a folder")
     Run(folder, done, "module", "push", folder + "/no").expect("no such file", 1, "No such file")
 

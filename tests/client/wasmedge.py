@@ -314,13 +314,206 @@ def test_command_line_is_strict():
     assert "--memory-page-limit" in run("--help").is_(0).out
     assert "--memory-page-limit" in run("run", "-h").is_(0).out
     run("--bogus", guest("hello")).is_(1, "").says("--bogus")
-    run("--tier", "native", guest("hello")).is_(1, "").says("no native tier yet")
+    run("--tier", "fast", guest("hello")).is_(1, "").says("expected best, interp or native")
+    run("compile", "--level", "most", guest("hello"), "x").is_(1).says("expected fast or best")
+    run("compile", "--cpu", "z80", guest("hello"), "x").is_(1).says("x86-64-v3")
+    run("compile", "--metered", "--relaxed-traps", guest("hello"), "x").is_(1).says("relaxed")
+    run("compile", guest("hello")).is_(1)
     run("--tier", "interp", guest("hello")).is_(0)
     run("--force-interpreter", guest("hello")).is_(0)
     run("--env", "NOVALUE", guest("hello")).is_(1, "").says("NAME=VALUE")
     run().is_(1, "")
     run("parse").is_(1, "")
     run("completion", "csh").is_(1).says("bash zsh fish")
+
+
+# --- native code ------------------------------------------------------------------------------
+
+
+class Native:
+    """A folder for compiled files, and a key of its own."""
+
+    def __init__(self, umask=0o022):
+        self.folder = Folder()
+        self.state = os.path.join(self.folder.path, "state")
+        self.key = os.path.join(self.state, "wasmedge", "key")
+        self.env = dict(os.environ, XDG_STATE_HOME=self.state)
+        self.umask = umask
+
+    def run(self, *words):
+        return run(*words, env=self.env)
+
+    def compile(self, stem, *options, module=None):
+        """Compile a guest; returns the compiled file."""
+        out = self.folder[stem]
+        self.run("compile", "--level", "fast", *options, module or guest(stem), out).is_(0, "")
+        return out
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.folder.__exit__(*args)
+
+
+def has_compiler():
+    with Native() as native:
+        return native.run("compile", "--level", "fast", guest("calc"),
+                          native.folder["calc"]).code == 0
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def native_test_compiled_file_is_the_module_with_a_section():
+    with Native() as native:
+        calc = native.compile("calc")
+        original, compiled = read(guest("calc")), read(calc)
+        assert compiled.startswith(original)
+        assert compiled[len(original):][6:].startswith(b"\x10wasmedged.native\x01")
+        native.run("validate", calc).is_(0)
+        done = native.run("parse", calc).is_(0)
+        assert "custom wasmedged.native" in done.out and "level fast" in done.out, done.out
+        native.run("--verbose", calc, "fib", "20").is_(0, "6765\n").says(
+            "runs as native code of the file")
+        assert native.run(calc, "fib", "20").is_(0, "6765\n").err == ""
+        native.run(calc, "div", "1", "0").is_(134).says("integer divide by zero", "<divide>")
+        native.run("compile", "--level", "best", calc, calc).is_(0)  # again, in place
+        assert read(calc).startswith(original) and read(calc).count(b"wasmedged.native") == 1
+        native.run("--verbose", calc, "fib", "20").is_(0, "6765\n").says("runs as native code")
+        assert os.listdir(native.folder.path) == ["calc.wasm", "state"] or sorted(
+            os.listdir(native.folder.path)) == ["calc.wasm", "state"]
+
+
+def native_test_tier_is_as_asked_for():
+    with Native() as native:
+        calc = native.compile("calc")
+        for words in (("--tier", "interp"), ("--force-interpreter",),
+                      ("--tier", "native", "--force-interpreter")):
+            done = native.run("--verbose", *words, calc, "fib", "20").is_(0, "6765\n")
+            assert "native" not in done.err, done.err
+        native.run("--verbose", "--tier", "native", calc, "fib", "20").is_(0, "6765\n").says(
+            "native code of the file")
+        plain = guest("calc")
+        native.run("--verbose", plain, "fib", "20").is_(0, "6765\n").says(
+            "the file has no native code", "is interpreted")
+        native.run("--verbose", "--tier", "native", plain, "fib", "20").is_(0, "6765\n").says(
+            "runs as native code compiled now")
+
+
+def native_test_metered_code_counts_as_the_interpreter_does():
+    def cost(native, path, *words):
+        done = native.run("--verbose", "--enable-gas-measuring", *words, path, "fib", "17").is_(
+            0, "1597\n")
+        return int(re.search(r"Gas costs: (\d+)", done.err).group(1)), done.err
+    with Native() as native:
+        plain, metered = native.compile("calc"), native.compile("calc", "--metered")
+        metered = native.folder["metered"]
+        native.run("compile", "--metered", guest("calc"), metered).is_(0)
+        want, _ = cost(native, plain, "--tier", "interp")
+        got, said = cost(native, metered)
+        assert "runs as native code of the file" in said, said
+        assert got == want, "%d counted natively, %d interpreted" % (got, want)
+        native.run("compile", "--level", "fast", guest("calc"), plain).is_(0)
+        _, said = cost(native, plain)
+        assert "is interpreted" in said and "--metered" in said, said
+        native.run("--gas-limit", "100", metered, "fib", "30").is_(134).says("out of fuel")
+
+
+def native_test_key_is_the_users_alone():
+    with Native() as native:
+        calc = native.compile("calc")
+        assert os.stat(native.key).st_mode & 0o777 == 0o600
+        assert os.stat(os.path.dirname(native.key)).st_mode & 0o777 == 0o700
+        assert len(read(native.key)) == 32
+        assert os.listdir(os.path.dirname(native.key)) == ["key"]
+        os.chmod(native.key, 0o640)
+        native.run("--verbose", calc, "add", "1", "2").is_(0, "3\n").says("mode is 640",
+                                                                         "is interpreted")
+        native.run("compile", guest("calc"), calc).is_(1, "").says("mode is 640")
+        os.chmod(native.key, 0o600)
+        write(native.key, b"short")
+        native.run("--verbose", calc, "add", "1", "2").is_(0, "3\n").says("expected a file of 32")
+        write(native.key, bytes(32))
+        native.run("--verbose", calc, "add", "1", "2").is_(0, "3\n").says("is interpreted")
+        os.unlink(native.key)
+        os.symlink("/dev/zero", native.key)
+        native.run("--verbose", calc, "add", "1", "2").is_(0, "3\n").says("is interpreted")
+        os.unlink(native.key)
+        native.run("--verbose", calc, "add", "1", "2").is_(0, "3\n").says("is interpreted")
+        assert not os.path.exists(native.key), "running made a key"
+        assert native.run(calc, "add", "1", "2").is_(0, "3\n").err == ""
+
+
+def native_test_processes_agree_on_the_first_key():
+    with Native() as native:
+        started = [subprocess.Popen([PROGRAM, "compile", "--level", "fast", guest("calc"),
+                                     native.folder["calc%d" % i]], env=native.env)
+                   for i in range(4)]
+        for process in started:
+            assert process.wait(TIMEOUT_S) == 0
+        for i in range(4):
+            native.run("--verbose", native.folder["calc%d" % i], "add", "1", "2").is_(
+                0, "3\n").says("runs as native code of the file")
+
+
+def native_test_damaged_code_is_not_run():
+    with Native() as native:
+        calc = native.compile("calc")
+        start, good = len(read(guest("calc"))), read(calc)
+        for at in range(start + 24, len(good), (len(good) - start) // 97 + 1):
+            bad = bytearray(good)
+            bad[at] ^= 1 << at % 8
+            write(calc, bytes(bad))
+            native.run("--verbose", calc, "add", "1", "2").is_(0, "3\n").says("is interpreted")
+        write(calc, good[:-1])
+        native.run(calc, "add", "1", "2").is_(1)  # the section is longer than the file
+        changed = bytearray(good)  # the module is another: swap a function's name in it
+        at = good.index(b"addf32")
+        changed[at:at + 6] = b"bddf32"
+        write(calc, bytes(changed))
+        native.run("--verbose", calc, "add", "1", "2").is_(0, "3\n").says("is interpreted")
+
+
+def native_test_failed_compilation_leaves_nothing():
+    with Native() as native:
+        out = native.folder["out"]
+        write(native.folder["bad"], INVALID)
+        native.run("compile", native.folder["bad"], out).is_(1).says("does not validate")
+        assert not os.path.exists(out)
+        native.run("compile", guest("calc"), os.path.join(native.folder.path, "no", "out")).is_(
+            1).says("no/out")
+        native.run("compile", native.folder["missing"], out).is_(1).says("No such file")
+        no_home = {"PATH": os.environ.get("PATH", "")}
+        run("compile", guest("calc"), out, env=no_home).is_(1).says("XDG_STATE_HOME")
+        assert not os.path.exists(out)
+
+
+def native_test_wasi_commands_and_libraries_run_natively():
+    with Native() as native, Folder(library=LIBRARY, importer=IMPORTER) as files:
+        hello = native.compile("hello")
+        native.run("--verbose", hello).is_(0, "hello, world\n").says("runs as native code")
+        library = native.compile("library", module=files["library"])
+        importer = native.compile("importer", module=files["importer"])
+        for one in (library, files["library"]):
+            for other in (importer, files["importer"]):
+                native.run("--module", "lib:" + one, other, "twice", "5").is_(0, "7\n")
+
+
+def native_test_time_limit_stops_native_code():
+    with Native() as native:
+        loop = native.compile("loop")
+        start = time.monotonic()
+        native.run("--time-limit", "100", "--reactor", loop, "spin").is_(134).says(
+            "deadline exceeded")
+        assert 0.09 < time.monotonic() - start < 5
 
 
 def test_lost_output_is_a_failure():
@@ -332,7 +525,7 @@ def test_lost_output_is_a_failure():
 
 def options_of_help():
     found = set()
-    for words in (("--help",), ("validate", "--help"), ("parse", "--help"),
+    for words in (("--help",), ("compile", "--help"), ("validate", "--help"), ("parse", "--help"),
                   ("completion", "--help")):
         found |= set(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", run(*words).is_(0).out, re.MULTILINE))
     return found
@@ -365,14 +558,20 @@ def main():
         print("the guest programs are not built: no C compiler for WebAssembly")
         print("0 passed, 0 failed, %d skipped" % len(tests))
         return 77
-    failed = 0
+    natives = [(n, f) for n, f in sorted(globals().items()) if n.startswith("native_test_")]
+    failed = skipped = 0
+    if has_compiler():
+        tests += natives
+    else:
+        print("no compiler for native code here: %d tests are skipped" % len(natives))
+        skipped = len(natives)
     for test_name, test in tests:
         try:
             test()
         except Exception:  # whatever it is, the other tests go on
             failed += 1
             print("%s\n%s" % (test_name, traceback.format_exc()))
-    print("%d passed, %d failed, 0 skipped" % (len(tests) - failed, failed))
+    print("%d passed, %d failed, %d skipped" % (len(tests) - failed, failed, skipped))
     return 1 if failed else 0
 
 

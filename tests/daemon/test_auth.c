@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "daemon/digest.h"
+#include "rpc/digest.h"
 #include "tests/support/unit.h"
 
 static const char *
@@ -20,7 +20,7 @@ hash_of(const char *secret, char hex[65])
 	struct digest digest;
 
 	digest_of(secret, strlen(secret), &digest);
-	hex_encode(digest.bytes, DIGEST_BYTES, hex);
+	digest_hex(&digest, hex);
 	return hex;
 }
 

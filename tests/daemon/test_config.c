@@ -75,6 +75,7 @@ static const struct refused_case {
 	  "can be reached from other machines" },
 	{ "[limits]\nbuffered_bytes = 32MiB",
 	  "buffered_bytes must be at least module_bytes (64MiB)" },
+	{ "[service]\ngroup = daemon", "[service] group is set, but not whose" },
 };
 
 START_TEST(a_faulty_file_is_refused_with_its_place)

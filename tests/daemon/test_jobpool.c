@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <unistd.h>
 #include "tests/support/unit.h"
 
 struct counted {
@@ -129,6 +130,56 @@ START_TEST(as_many_run_at_once_as_there_are_threads)
 }
 END_TEST
 
+/* No job has ended yet: the ages of those that run are what is known. */
+START_TEST(who_is_refused_is_told_when_there_will_be_room)
+{
+	static struct counted jobs[1000];
+	struct jobpool *pool = make(2, 1000, 0);
+
+	ck_assert_uint_eq(jobpool_wait_s(pool), 1);
+	for (int i = 0; i < 1000; i++)
+		ck_assert(jobpool_submit(pool, &jobs[i].job, run_blocked));
+	for (int i = 0; i < 2; i++)
+		sem_wait(&has_begun);
+	usleep(200000);
+	ck_assert_uint_eq(jobpool_wait_s(pool), JOBPOOL_WAIT_MAX_S); /* 998 of 0.2 s, by twos */
+	for (int i = 42; i < 1000; i++)
+		ck_assert(jobpool_remove(pool, &jobs[i].job));
+	unsigned wait_s = jobpool_wait_s(pool); /* 40 of them */
+	ck_assert_msg(wait_s >= 4 && wait_s < 40, "%u s", wait_s);
+	for (int i = 0; i < 42; i++)
+		sem_post(&gate);
+	jobpool_free(pool);
+	ck_assert_int_eq(atomic_load(&done), 42);
+}
+END_TEST
+
+static void
+run_slowly(struct job *job)
+{
+	usleep(50000);
+	run(job);
+}
+
+START_TEST(what_jobs_took_of_late_is_remembered)
+{
+	static struct counted jobs[202];
+	struct jobpool *pool = make(1, 300, 0);
+
+	for (int i = 0; i < 32; i++)
+		ck_assert(jobpool_submit(pool, &jobs[i].job, run_slowly));
+	while (atomic_load(&done) < 32)
+		usleep(1000);
+	for (int i = 32; i < 202; i++)
+		ck_assert(jobpool_submit(pool, &jobs[i].job, run_slowly));
+	unsigned wait_s = jobpool_wait_s(pool); /* 170 of 50 ms are 8.5 s, of which 7.4 are known */
+	ck_assert_msg(wait_s >= 6 && wait_s < 30, "%u s", wait_s);
+	for (int i = 32; i < 202; i++)
+		jobpool_remove(pool, &jobs[i].job);
+	jobpool_free(pool);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -140,6 +191,8 @@ unit_suite(void)
 	tcase_add_test(tc, a_full_queue_refuses);
 	tcase_add_test(tc, a_waiting_job_can_be_taken_out_a_running_one_cannot);
 	tcase_add_test(tc, as_many_run_at_once_as_there_are_threads);
+	tcase_add_test(tc, who_is_refused_is_told_when_there_will_be_room);
+	tcase_add_test(tc, what_jobs_took_of_late_is_remembered);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -22,8 +22,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "daemon/clock.h"
 #include "daemon/store/internal.h"
 #include "daemon/store/schema.h"
+#include "tests/support/storecall.h"
 #include "tests/support/unit.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -104,42 +106,13 @@ tamper(const char *sql)
 
 /* ---- waiting for an answer ---- */
 
-struct call {
-	pthread_mutex_t lock;
-	pthread_cond_t answered;
-	struct store_reply *reply;
-};
-
-#define CALL_INIT { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL }
-
-static void
-answer(void *arg, struct store_reply *reply)
-{
-	struct call *call = arg;
-
-	pthread_mutex_lock(&call->lock);
-	call->reply = reply;
-	pthread_cond_signal(&call->answered);
-	pthread_mutex_unlock(&call->lock);
-}
+static store_done_fn *const answer = storecall_answer;
 
 static struct store_reply *
-wait_reply(struct call *call)
-{
-	pthread_mutex_lock(&call->lock);
-	while (call->reply == NULL)
-		pthread_cond_wait(&call->answered, &call->lock);
-	struct store_reply *reply = call->reply;
-	call->reply = NULL;
-	pthread_mutex_unlock(&call->lock);
-	return reply;
-}
-
-static struct store_reply *
-ask(enum store_status submitted, struct call *call)
+ask(enum store_status submitted, struct storecall *call)
 {
 	ck_assert_int_eq(submitted, STORE_OK);
-	return wait_reply(call);
+	return storecall_wait(call);
 }
 
 /* The reply of a request whose last parameters are `answer, &call`. */
@@ -174,7 +147,7 @@ put(struct store *store, uint64_t seed, size_t size, const char *info,
     const struct store_tag_name *tag)
 {
 	uint8_t *bytes = bytes_of(seed, size);
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct store_module_put module = { .bytes = bytes, .size_bytes = size, .info = info };
 
 	digest_of(bytes, size, &module.digest);
@@ -210,7 +183,7 @@ put_ok(struct store *store, uint64_t seed, size_t size)
 static struct store_reply *
 get(struct store *store, const struct digest *digest, bool want_bytes)
 {
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 
 	return ASK(store_module_get(store, digest, want_bytes, answer, &call));
 }
@@ -220,7 +193,7 @@ static const struct store_tag_name app1 = { "demo", "app", "1" };
 static enum store_status
 tag_to(struct store *store, const struct store_tag_name *name, const struct digest *digest)
 {
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 
 	return status_and_free(ASK(store_tag_put(store, name, digest, NULL, "me", answer, &call)));
 }
@@ -283,7 +256,7 @@ END_TEST
 START_TEST(what_cannot_be_a_module_is_refused)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	uint8_t bytes[4] = { 0 };
 	struct store_module_put module = { .bytes = bytes, .size_bytes = 4, .info = "{}" };
 
@@ -307,7 +280,7 @@ END_TEST
 START_TEST(a_tagged_module_is_deleted_only_by_force)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct digest digest, found;
 
 	struct store_reply *reply = put(store, 1, 600000, "{}", &app1);
@@ -341,7 +314,7 @@ END_TEST
 START_TEST(a_list_is_read_in_pages_newest_first)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct store_module_query query = { .limit = 10 };
 	unsigned seen[25] = { 0 };
 
@@ -400,7 +373,7 @@ START_TEST(a_list_is_filtered)
 {
 	const struct filter_case *c = &filter_cases[_i];
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	uint8_t bytes[2] = { 1, 2 };
 	struct store_module_put module = {
 		.bytes = bytes,
@@ -426,7 +399,7 @@ END_TEST
 START_TEST(a_tag_is_compared_and_swapped)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct digest a = put_ok(store, 1, 10), b = put_ok(store, 2, 10), found;
 	struct store_condition absent = { .match = STORE_MATCH_ABSENT };
 	struct store_condition was_a = { .match = STORE_MATCH_DIGEST, .digest = a };
@@ -475,10 +448,51 @@ START_TEST(a_tag_is_compared_and_swapped)
 }
 END_TEST
 
+/* The latest change of a name is always there, so that no revision comes a second time. */
+START_TEST(of_each_name_the_latest_changes_are_kept)
+{
+	const struct store_tag_name app2 = { "demo", "app", "2" }, other = { "demo", "tool", "1" };
+	const struct store_tag_name app = { "demo", "app", NULL };
+	struct store_options options = options_here();
+	struct storecall call = STORECALL_INIT;
+
+	options.tag_history_max = 3;
+	struct store *store = open_with(&options);
+	const struct digest digests[] = { put_ok(store, 1, 10), put_ok(store, 2, 10) };
+	ck_assert_int_eq(tag_to(store, &other, &digests[0]), STORE_OK);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(tag_to(store, i % 2 == 0 ? &app2 : &app1, &digests[i / 2 % 2]),
+				 STORE_OK);
+	struct store_reply *reply = ASK(store_tag_history(store, &app, 0, 100, answer, &call));
+	ck_assert_uint_eq(reply->change_count, 3);
+	ck_assert_int_eq(reply->changes[0].rev, 11);
+	ck_assert_int_eq(reply->changes[2].rev, 9);
+	store_reply_free(reply);
+	reply = ASK(store_tag_history(store, &other, 0, 100, answer, &call));
+	ck_assert_uint_eq(reply->change_count, 1);
+	store_reply_free(reply);
+
+	store_set_tag_history_max(store, 1);
+	reply = ASK(store_tag_delete(store, &app1, NULL, "me", answer, &call));
+	ck_assert_int_eq(status_and_free(reply), STORE_OK);
+	reply = ASK(store_tag_history(store, &app, 0, 100, answer, &call));
+	ck_assert_uint_eq(reply->change_count, 1);
+	ck_assert_int_eq(reply->changes[0].rev, 12);
+	ck_assert(!reply->changes[0].has_new);
+	store_reply_free(reply);
+	ck_assert_int_eq(tag_to(store, &app1, &digests[0]), STORE_OK);
+	int64_t rev = 0;
+	struct digest found;
+	ck_assert_int_eq(store_tag_resolve(store, &app1, &found, &rev), STORE_OK);
+	ck_assert_int_eq(rev, 13);
+	store_close(store);
+}
+END_TEST
+
 START_TEST(a_put_whose_tag_conflicts_stores_nothing)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	uint8_t bytes[2] = { 1, 2 };
 	struct store_module_put module = { .bytes = bytes,
 		                           .size_bytes = 2,
@@ -501,7 +515,7 @@ END_TEST
 START_TEST(tags_are_listed_in_order_of_their_names)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct digest a = put_ok(store, 1, 10);
 	static const struct store_tag_name names[] = {
 		{ "b", "x", "2" },
@@ -537,7 +551,7 @@ END_TEST
 START_TEST(many_tags_are_resolved_after_reopening)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct digest a = put_ok(store, 1, 10), found;
 	char text[16];
 	struct store_tag_name name = { "many", "t", text };
@@ -571,7 +585,7 @@ END_TEST
 static enum store_status
 add_invocation(struct store *store, const char *id, const char *token)
 {
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct store_invocation_new invocation = {
 		.id = id, .token = token, .function = "add", .state = "queued", .spec = "{}"
 	};
@@ -582,7 +596,7 @@ add_invocation(struct store *store, const char *id, const char *token)
 START_TEST(an_invocation_goes_through_its_states_once)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 
 	ck_assert_int_eq(add_invocation(store, "inv_1", "t"), STORE_OK);
 	ck_assert_int_eq(add_invocation(store, "inv_1", "t"), STORE_E_CONFLICT);
@@ -613,7 +627,7 @@ END_TEST
 START_TEST(unfinished_invocations_are_lost_with_the_process)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 
 	ck_assert_int_eq(add_invocation(store, "inv_1", NULL), STORE_OK);
 	ck_assert_int_eq(add_invocation(store, "inv_2", NULL), STORE_OK);
@@ -636,7 +650,7 @@ END_TEST
 START_TEST(invocations_are_listed_and_pruned)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	char id[16];
 
 	for (int i = 0; i < 7; i++) {
@@ -663,7 +677,7 @@ START_TEST(invocations_are_listed_and_pruned)
 
 	store_reply_free(
 	    ASK(store_invocation_update(store, "inv_3", "exited", "{}", true, answer, &call)));
-	reply = ASK(store_invocation_prune(store, store_unix_us() + 1, answer, &call));
+	reply = ASK(store_invocation_prune(store, clock_unix_us() + 1, answer, &call));
 	ck_assert_uint_eq(reply->affected, 1);
 	store_reply_free(reply);
 	reply = ASK(store_invocation_get(store, "inv_3", answer, &call));
@@ -738,7 +752,7 @@ END_TEST
 START_TEST(a_damaged_tag_is_not_followed)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	struct digest a = put_ok(store, 1, 10), b = put_ok(store, 2, 10), found;
 	char text[DIGEST_TEXT_SIZE], sql[160];
 
@@ -961,7 +975,7 @@ END_TEST
 START_TEST(ten_thousand_modules_open_within_a_second)
 {
 	struct store *store = open_here();
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	uint8_t *bytes = malloc(10000 * 8);
 
 	for (uint64_t i = 0; i < 10000; i++) {
@@ -979,9 +993,9 @@ START_TEST(ten_thousand_modules_open_within_a_second)
 	store_reply_free(ASK(store_invocation_prune(store, 0, answer, &call))); /* all are done */
 	store_close(store);
 	free(bytes);
-	uint64_t start_us = store_monotonic_us();
+	uint64_t start_us = clock_monotonic_us();
 	store = open_here();
-	uint64_t took_us = store_monotonic_us() - start_us;
+	uint64_t took_us = clock_monotonic_us() - start_us;
 	struct store_totals totals;
 	store_get_totals(store, &totals);
 	ck_assert_uint_eq(totals.modules, 10000);
@@ -1073,8 +1087,8 @@ START_TEST(a_full_disk_refuses_writes_serves_reads_and_recovers)
 
 	limit.rlim_cur = RLIM_INFINITY;
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	uint64_t end_us = store_monotonic_us() + 5 * SECOND_US;
-	while (store_health(store, NULL, 0) != STORE_HEALTHY && store_monotonic_us() < end_us)
+	uint64_t end_us = clock_monotonic_us() + 5 * SECOND_US;
+	while (store_health(store, NULL, 0) != STORE_HEALTHY && clock_monotonic_us() < end_us)
 		usleep(10000);
 	ck_assert_int_eq(store_health(store, NULL, 0), STORE_HEALTHY);
 	ck_assert_int_eq(health_seen, STORE_HEALTHY);
@@ -1089,7 +1103,7 @@ START_TEST(one_request_too_large_for_the_disk_does_not_take_others_down)
 {
 	struct store *store = open_here();
 	struct rlimit limit = { 1000000, RLIM_INFINITY };
-	struct call calls[3] = { CALL_INIT, CALL_INIT, CALL_INIT };
+	struct storecall calls[3] = { STORECALL_INIT, STORECALL_INIT, STORECALL_INIT };
 	static const size_t module_sizes[3] = { 1000, 3000000, 2000 };
 	uint8_t *bytes[3];
 
@@ -1104,7 +1118,7 @@ START_TEST(one_request_too_large_for_the_disk_does_not_take_others_down)
 		ck_assert_int_eq(store_module_put(store, &module, answer, &calls[i]), STORE_OK);
 	}
 	for (unsigned i = 0; i < 3; i++) {
-		struct store_reply *reply = wait_reply(&calls[i]);
+		struct store_reply *reply = storecall_wait(&calls[i]);
 
 		ck_assert_msg(reply->error.status == (i == 1 ? STORE_E_FULL : STORE_OK), "%u: %s",
 		              i, reply->error.message);
@@ -1141,8 +1155,8 @@ START_TEST(a_store_opens_on_a_full_disk_and_recovers)
 	char filler[96];
 
 	if (!mount_small("size=8m")) {
-		printf("a_store_opens_on_a_full_disk_and_recovers: skipped, mounting is not "
-		       "allowed here\n");
+		unit_skip("a_store_opens_on_a_full_disk_and_recovers",
+		          "mounting is not allowed here");
 		return;
 	}
 	struct store *store = open_here();
@@ -1158,13 +1172,13 @@ START_TEST(a_store_opens_on_a_full_disk_and_recovers)
 	store = open_here();
 	ck_assert_int_eq(status_and_free(get(store, &digest, true)), STORE_OK);
 	ck_assert_int_eq(unlink(filler), 0);
-	uint64_t end_us = store_monotonic_us() + 5 * SECOND_US;
-	while (store_health(store, NULL, 0) != STORE_HEALTHY && store_monotonic_us() < end_us)
+	uint64_t end_us = clock_monotonic_us() + 5 * SECOND_US;
+	while (store_health(store, NULL, 0) != STORE_HEALTHY && clock_monotonic_us() < end_us)
 		usleep(10000);
 	reply = put(store, 2, 300000, "{}", &app1);
 	ck_assert_msg(reply->error.status == STORE_OK, "%s", reply->error.message);
 	store_reply_free(reply);
-	struct call call = CALL_INIT;
+	struct storecall call = STORECALL_INIT;
 	reply = ASK(store_invocation_get(store, "inv_1", answer, &call));
 	ck_assert_str_eq(reply->invocations[0].state, "lost");
 	store_reply_free(reply);
@@ -1176,20 +1190,22 @@ END_TEST
 START_TEST(another_program_that_holds_the_database_makes_writes_wait_not_fail_for_ever)
 {
 	struct store *store = open_here();
-	struct call calls[8] = { CALL_INIT, CALL_INIT, CALL_INIT, CALL_INIT,
-		                 CALL_INIT, CALL_INIT, CALL_INIT, CALL_INIT };
+	struct storecall calls[8] = {
+		STORECALL_INIT, STORECALL_INIT, STORECALL_INIT, STORECALL_INIT,
+		STORECALL_INIT, STORECALL_INIT, STORECALL_INIT, STORECALL_INIT,
+	};
 	struct digest digest = put_ok(store, 1, 10);
 	sqlite3 *db;
 
 	ck_assert_int_eq(sqlite3_open(catalogue_path(), &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	uint64_t start_us = store_monotonic_us();
+	uint64_t start_us = clock_monotonic_us();
 	for (unsigned i = 0; i < 8; i++)
 		ck_assert_int_eq(
 		    store_tag_put(store, &app1, &digest, NULL, NULL, answer, &calls[i]), STORE_OK);
 	for (unsigned i = 0; i < 8; i++)
-		ck_assert_int_eq(status_and_free(wait_reply(&calls[i])), STORE_E_BUSY);
-	ck_assert_uint_lt(store_monotonic_us() - start_us, 4 * SECOND_US);
+		ck_assert_int_eq(status_and_free(storecall_wait(&calls[i])), STORE_E_BUSY);
+	ck_assert_uint_lt(clock_monotonic_us() - start_us, 4 * SECOND_US);
 	ck_assert_int_eq(store_health(store, NULL, 0), STORE_HEALTHY);
 	ck_assert_int_eq(status_and_free(get(store, &digest, true)), STORE_OK);
 	sqlite3_close(db);
@@ -1231,7 +1247,7 @@ START_TEST(any_failing_allocation_leaves_the_store_whole)
 	struct store_options options = options_here();
 	sqlite3_mem_methods memory;
 	long succeeded_at = -1;
-	uint64_t end_us = store_monotonic_us() + 3 * SECOND_US / 2;
+	uint64_t end_us = clock_monotonic_us() + 3 * SECOND_US / 2;
 
 	ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory), SQLITE_OK);
 	memory = real_memory;
@@ -1240,7 +1256,7 @@ START_TEST(any_failing_allocation_leaves_the_store_whole)
 	ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &memory), SQLITE_OK);
 	options.readers = 1;
 	/* Steps grow, so that the later allocations are reached within the time. */
-	for (long n = 0; succeeded_at < 0 && store_monotonic_us() < end_us; n += 1 + n / 40) {
+	for (long n = 0; succeeded_at < 0 && clock_monotonic_us() < end_us; n += 1 + n / 40) {
 		struct store *store = NULL;
 		struct store_error err;
 		struct digest digest = digest_of_seed((uint64_t)n, 300000);
@@ -1397,6 +1413,7 @@ unit_suite(void)
 	tcase_add_loop_test(tcase, a_list_is_filtered, 0,
 	                    sizeof filter_cases / sizeof filter_cases[0]);
 	tcase_add_test(tcase, a_tag_is_compared_and_swapped);
+	tcase_add_test(tcase, of_each_name_the_latest_changes_are_kept);
 	tcase_add_test(tcase, a_put_whose_tag_conflicts_stores_nothing);
 	tcase_add_test(tcase, tags_are_listed_in_order_of_their_names);
 	tcase_add_test(tcase, many_tags_are_resolved_after_reopening);

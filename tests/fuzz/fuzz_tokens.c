@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/auth.h"
-#include "daemon/digest.h"
+#include "rpc/digest.h"
 
 /* A principal only where the file holds the secret's digest. */
 static void
@@ -22,7 +22,7 @@ judge(const struct auth_table *table, const char *header, const char *file, size
 		return;
 	const char *secret = strrchr(header, ' ') + 1;
 	digest_of(secret, strlen(secret), &digest);
-	hex_encode(digest.bytes, DIGEST_BYTES, hex);
+	digest_hex(&digest, hex);
 	if (memmem(file, file_size, hex, strlen(hex)) == NULL)
 		abort();
 	for (unsigned action = 0; action < AUTH_ACTION_COUNT; action++)

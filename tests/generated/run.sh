@@ -16,7 +16,7 @@ if ! command -v "$NODE" >/dev/null 2>&1; then
 fi
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-"$PYTHON" "$here/generate.py" --many "$first" "$count" "$work" || exit 1
+"$PYTHON" "$here/generate.py" --profile node --many "$first" "$count" "$work" || exit 1
 # In groups, so that one crash does not hide the others.
 failed=0
 passed=0

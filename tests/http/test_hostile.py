@@ -1,11 +1,13 @@
 """Bad input of all kinds: the daemon answers, stays up, and its memory returns to its level."""
 import json
+import os
 import random
+import resource
 import socket
 import threading
 
-from harness import (CALC, CAT, FLOOD, JSON, WASM, check, equal, main, module, problem, slack_kib,
-                     wait_for, I32, const)
+from harness import (CALC, CAT, FLOOD, JSON, Skip, WASM, check, equal, main, module, problem,
+                     slack_kib, wait_for, I32, const)
 
 SEED = 20261122
 
@@ -114,6 +116,30 @@ def test_memory_returns_to_its_level(d):
         burst()
     after = settle(d)
     check(after < before + slack_kib(16384), "KiB before and after:", before, after)
+
+
+def test_idle_connections_are_small(d):
+    """10,000 of them fit into 150 MB together with the daemon itself."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = int(os.environ.get("IDLE_CONNECTIONS", "1000"))
+    if limit[1] < wanted + 100:
+        raise Skip("%d connections need more descriptors than %d" % (wanted, limit[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    connections = []
+    before = d.memory_kib()
+    try:
+        for _ in range(wanted):
+            connections.append(d.open())
+            connections[-1].sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            check(b" 200 " in connections[-1].recv(4096))
+        after = d.memory_kib()
+        each = (after - before) * 1024 / wanted
+        print("%d idle connections: %.1f MB, %d bytes each" % (wanted, after * 1.024e-3, each))
+        check((after - before) * 1024 < wanted * 14000 + slack_kib(1024) * 1024, each)
+    finally:
+        for sock in connections:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 def test_clients_that_vanish(d):

@@ -2,7 +2,7 @@
 import json
 import re
 
-from harness import (CALC, CAT, FLOOD, JSON, SOURCE, STREAMS, b64, check, equal, main,
+from harness import (CALC, CAT, FLOOD, JSON, SOURCE, STREAMS, TICK, b64, check, equal, main,
                      multipart, problem, slack_kib, wait_for)
 
 RAW = {"Content-Type": "application/octet-stream"}
@@ -117,6 +117,68 @@ def test_many_big_outputs_leave_no_memory_behind(d):
     for _ in range(30):
         run(d, "demo/flood:1", body)
     check(d.memory_kib() < before + slack_kib(8192), before, d.memory_kib())
+
+
+def events_of(data):
+    found = []
+    for block in data.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines())
+        if fields:
+            found.append((fields["event"], json.loads(fields["data"])))
+    return found
+
+
+EVENTS = {"Accept": "text/event-stream", "Content-Type": "application/json"}
+
+
+def test_events_stream_as_they_come(d):
+    d.upload(STREAMS, "demo/streams:1")
+    reply = run(d, "demo/streams:1", {}, EVENTS)
+    equal((reply.status, reply.headers["Content-Type"]), (200, "text/event-stream"))
+    found = events_of(reply.body)
+    equal([name for name, _ in found][:2], ["queued", "started"])
+    equal(found[-1][0], "result")
+    equal(found[-1][1]["id"], found[0][1]["id"])
+    equal(found[-1][1]["stdout"], {"text": "out"})
+    equal("".join(data["text"] for name, data in found if name == "stdout"), "out")
+    # preferences are for those who come back; pretty printing does not break lines
+    reply = d.request("POST", "/v1/modules/demo/streams:1/run?pretty", b"{}",
+                      dict(EVENTS, Prefer="respond-async"))
+    equal((reply.status, events_of(reply.body)[-1][0]), (200, "result"))
+    # the module is refused when it comes to run: the stream has begun, and says so at its end
+    d.upload(CALC, "demo/calc:1")
+    reply = run(d, "demo/calc:1", {}, EVENTS)
+    equal(reply.status, 200)
+    name, data = events_of(reply.body)[-1]
+    equal((name, data["trap"]["code"]), ("result", "not-a-command"))
+    # what is known before is a problem as ever
+    problem(run(d, "demo/none:1", {}, EVENTS), 404, "module-not-found")
+
+
+def test_leaving_the_stream_cancels(d):
+    d.upload(TICK, "demo/tick:1")
+    body = b'{"limits":{"time_ms":20000}}'
+    head = (b"POST /v1/modules/demo/tick:1/run HTTP/1.1\r\nHost: localhost\r\n"
+            b"Accept: text/event-stream\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body))
+    sockets = []
+    for number in range(6):  # some of them run, the others wait
+        sock = d.open()
+        sock.sendall(head + body)
+        sockets.append(sock)
+        data = b""
+        while (b"event: queued" if number else b"event: stdout") not in data:
+            data += sock.recv(65536)
+        check(b"result" not in data, "it has not ended")
+    active = d.unix("GET", "/v1/activity").json()
+    equal(active["running"] + active["queued"], 6)
+    for sock in sockets:
+        sock.close()
+
+    def none_is_left():
+        active = d.unix("GET", "/v1/activity").json()
+        return active["running"] + active["queued"] == 0
+    wait_for(none_is_left, 5, "the end of what nobody follows")
 
 
 if __name__ == "__main__":

@@ -314,6 +314,24 @@ START_TEST(a_content_digest_is_read_or_refused)
 }
 END_TEST
 
+START_TEST(a_content_digest_is_written_as_it_is_read)
+{
+	char text[RPC_CONTENT_DIGEST_MAX];
+	struct rpc_problem problem;
+	uint8_t digest[32], again[32];
+	bool present = false;
+
+	for (unsigned i = 0; i < sizeof digest; i++)
+		digest[i] = (uint8_t)(7 * i + 250);
+	rpc_content_digest_text(digest, text);
+
+	ck_assert_uint_eq(strlen(text), sizeof text - 1);
+	ck_assert_int_eq(rpc_content_digest_parse(text, &present, again, &problem), RPC_OK);
+	ck_assert(present);
+	ck_assert_mem_eq(again, digest, sizeof digest);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -334,6 +352,7 @@ unit_suite(void)
 	tcase_add_test(tcase, the_first_entity_tag_is_taken);
 	tcase_add_loop_test(tcase, a_content_digest_is_read_or_refused, 0,
 	                    sizeof digest_cases / sizeof digest_cases[0]);
+	tcase_add_test(tcase, a_content_digest_is_written_as_it_is_read);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -183,9 +183,10 @@ START_TEST(every_operation_is_complete)
 			check_path_params(path, operation);
 			check_responses(id, json_object_get(operation, "responses"));
 			bool has_body = json_object_get(operation, "requestBody") != NULL;
-			ck_assert_msg(
-			    has_body == (strcmp(method, "post") == 0 || strcmp(method, "put") == 0),
-			    "%s", id);
+			/* Where all is said in the query a POST needs none. */
+			ck_assert_msg(!has_body || strcmp(method, "post") == 0 ||
+			                  strcmp(method, "put") == 0,
+			              "%s", id);
 			ck_assert_msg(json_array_size(json_object_get(operation, "x-examples")) > 0,
 			              "%s has no example", id);
 		}

@@ -4,6 +4,10 @@
 #
 # What cannot be run here may be skipped, but no more than that: commands in the text format, and
 # the modules counted below, which use features that no tier runs yet.
+#
+# The interpreter runs all groups, and so does native code, each level in one variant: with
+# SPEC_TIERS=all in the environment in both; in sanitized builds, where compiling is slow, only
+# some groups and one level.
 set -eu
 : "${top_srcdir:?is set by make}" "${top_builddir:?is set by make}"
 data=$top_srcdir/../shared/spectest
@@ -44,7 +48,7 @@ run() {
 	group=$1
 	allowed=$2
 	shift 2
-	log=$unpacked/$group.log
+	log="$unpacked/$group$*.log"
 	"$runner" -v "$@" "$unpacked/$group" >"$log" 2>&1 || true
 	p=$(count passed "$log")
 	f=$(count failed "$log")
@@ -65,17 +69,39 @@ run() {
 	skipped=$((skipped + s))
 }
 
+# run_tier GROUPS OPTION...: the groups on a tier. What GC and exceptions need only validates.
+run_tier() {
+	groups=$1
+	shift
+	for each in $groups; do
+		case $each in
+		# The last module of table_init has references to objects.
+		wasm-3.0-bulk-memory) run "$each" 2 "$@" ;;
+		*) run "$each" 0 "$@" ;;
+		esac
+	done
+}
+
+all="wasm-1.0 wasm-2.0 wasm-3.0 wasm-3.0-bulk-memory wasm-3.0-simd wasm-3.0-relaxed-simd
+	wasm-3.0-memory64 wasm-3.0-multi-memory"
+some="wasm-2.0 wasm-3.0-relaxed-simd wasm-3.0-multi-memory"
 for name in wasm-1.0 wasm-2.0 wasm-3.0; do
 	unpack "$name"
 done
-run wasm-1.0 0
-run wasm-2.0 0
-run wasm-3.0 0
-run wasm-3.0-bulk-memory 2 # the last module of table_init has references to objects
-run wasm-3.0-simd 0
-run wasm-3.0-relaxed-simd 0
-run wasm-3.0-memory64 0
-run wasm-3.0-multi-memory 0
+run_tier "$all"
 run wasm-3.0-gc 0 --validate-only
 run wasm-3.0-exceptions 0 --validate-only
+if "$runner" --tier native "$unpacked/wasm-3.0-relaxed-simd" | grep -q '^no native code here'; then
+	echo "SKIP: no compiler for native code"
+	skipped=$((skipped + 1))
+elif [ "${SANITIZED:-}" = yes ]; then
+	run_tier "$some" --tier native --level fast --metered
+else
+	run_tier "$all" --tier native --level best
+	run_tier "$all" --tier native --level fast --metered
+	if [ "${SPEC_TIERS:-}" = all ]; then
+		run_tier "$all" --tier native --level best --metered
+		run_tier "$all" --tier native --level fast
+	fi
+fi
 finish

@@ -204,8 +204,10 @@ instantiate(struct script *s, struct slot *slot)
 	slot->outcome = check_imports(s, slot->module);
 	if (slot->outcome != PASSED)
 		return slot->outcome;
-	enum vm_status st = vm_linker_instantiate(s->linker, s->store, slot->module,
-	                                          &slot->instance, &s->err);
+	enum vm_status st = tier_prepare(&s->options->tier, slot->module, &s->err);
+	if (st == VM_OK)
+		st = vm_linker_instantiate(s->linker, s->store, slot->module, &slot->instance,
+		                           &s->err);
 	if (st == VM_E_UNSUPPORTED)
 		slot->outcome = SKIPPED_UNSUPPORTED;
 	else if (st != VM_OK)
@@ -665,7 +667,7 @@ open_store(struct script *s)
 	config.features = s->options->features;
 	enum vm_status st = vm_engine_new(&config, &s->engine, &s->err);
 	if (st == VM_OK)
-		st = vm_store_new(s->engine, NULL, &s->store, &s->err);
+		st = tier_store_new(&s->options->tier, s->engine, &s->store, &s->err);
 	if (st == VM_OK && !s->options->validate_only)
 		st = host_make(s->store, s->options->features, &s->host, &s->err);
 	if (st == VM_OK && !s->options->validate_only)

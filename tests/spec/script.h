@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdint.h>
+#include "tests/support/tier.h"
 #include "vm/vm.h"
 
 /* What came out; shared between the process that runs and the one that waits for it. */
@@ -23,6 +24,7 @@ struct tally {
 
 struct script_options {
 	vm_features features;
+	struct tier tier;   /* that runs the modules */
 	bool validate_only; /* decode and validate; commands that run something do not count */
 	bool verbose;       /* print failures, and why something was skipped */
 };

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run the WASI test programs of ../shared/wasi-testsuite over every kind of file tree.
+# Run the WASI test programs of ../shared/wasi-testsuite over every kind of file tree, and on every
+# tier: native code of the fast level, some at the best; with WASI_TIERS=all all in all variants.
 # Skips, visibly, when the data is not there.
 set -eu
 : "${top_srcdir:?}" "${top_builddir:?}"
@@ -38,5 +39,26 @@ run 'preview 1 over a host folder without openat2' --tree walk "$folder/c" "$fol
 run 'preview 1 over memory' --tree memory "$folder/c" "$folder/rust"
 run 'applications' "$folder/apps"
 run 'threads' "$folder/wasi-threads"
+
+# native FOLDERS OPTION...: programs over a host folder on a native tier
+native() {
+	folders=$1
+	shift
+	title="native $*: $folders"
+	for each in $folders; do
+		set -- "$@" "$folder/$each"
+	done
+	run "$title" --tier native "$@"
+}
+
+native 'assemblyscript c rust apps' --level fast
+if [ "${SANITIZED:-}" != yes ]; then
+	native 'assemblyscript c' --level best --metered
+fi
+if [ "${WASI_TIERS:-}" = all ]; then
+	native 'rust apps' --level best --metered
+	native 'assemblyscript c rust apps' --level best
+	native 'assemblyscript c rust apps' --level fast --metered
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/support/tier.h"
 #include "vm/vm.h"
 #include "vm/wasi/beneath.h"
 
@@ -55,9 +56,19 @@ static const struct guest_case {
 
 #define CASE_COUNT (sizeof cases / sizeof *cases)
 
+/* Every case runs on each. */
+static const struct tier tiers[] = {
+	{ .is_native = false },
+	{ .is_native = true, .level = VM_COMPILE_FAST },
+	{ .is_native = true, .level = VM_COMPILE_BEST, .is_metered = true },
+};
+
+#define TIER_COUNT (sizeof tiers / sizeof *tiers)
+
 /* Everything a case needs; freed in one place. */
 struct world {
 	const struct guest_case *c;
+	const struct tier *tier;
 	char base[32]; /* folder with root/, outside/ and secret */
 	struct vm_engine *engine;
 	struct vm_store *store;
@@ -183,11 +194,13 @@ load(struct world *world, const char *folder, struct vm_error *err)
 	fclose(file);
 	st = vm_engine_new(NULL, &world->engine, err);
 	if (st == VM_OK)
-		st = vm_store_new(world->engine, NULL, &world->store, err);
+		st = tier_store_new(world->tier, world->engine, &world->store, err);
 	if (st == VM_OK)
 		st = vm_linker_new(world->engine, &world->linker, err);
 	if (st == VM_OK)
 		st = vm_module_load(world->engine, bytes, len, &world->module, err);
+	if (st == VM_OK)
+		st = tier_prepare(world->tier, world->module, err);
 	return st;
 }
 
@@ -360,11 +373,12 @@ judge(const struct world *world, enum vm_status st, const struct vm_error *err, 
 }
 
 static bool
-run_case(const struct guest_case *c, const char *folder)
+run_case(const struct guest_case *c, const struct tier *tier, const char *folder)
 {
 	static const char *const trees[] = { "no folder", "a host folder",
 		                             "a host folder without openat2", "memory" };
-	struct world world = { .c = c };
+	char text[TIER_TEXT_MAX];
+	struct world world = { .c = c, .tier = tier };
 	struct vm_error err = { .message = "" };
 	pthread_t thread;
 	const bool echoes = strcmp(c->guest, "echo") == 0;
@@ -386,8 +400,9 @@ run_case(const struct guest_case *c, const char *folder)
 		pthread_join(thread, NULL);
 	const char *wrong = judge(&world, st, &err, end);
 	if (wrong != NULL)
-		printf("FAILED %s %s over %s%s: %s\n", c->guest, c->arg == NULL ? "" : c->arg,
-		       trees[c->tree], c->read_only ? ", read-only" : "", wrong);
+		printf("FAILED %s %s over %s%s (%s): %s\n", c->guest, c->arg == NULL ? "" : c->arg,
+		       trees[c->tree], c->read_only ? ", read-only" : "",
+		       tier_text(tier, text, sizeof text), wrong);
 	vm_store_free(world.store);
 	vm_wasi_tree_free(world.tree);
 	vm_module_unref(world.module);
@@ -405,7 +420,7 @@ main(int argc, char **argv)
 {
 	const char *build = getenv("top_builddir");
 	char folder[512];
-	unsigned passed = 0;
+	unsigned passed = 0, failed = 0, skipped = 0;
 
 	snprintf(folder, sizeof folder, "%s/tests/wasi/guests", build == NULL ? "." : build);
 	if (argc > 1)
@@ -415,8 +430,21 @@ main(int argc, char **argv)
 		       CASE_COUNT);
 		return 0;
 	}
-	for (size_t i = 0; i < CASE_COUNT; i++)
-		passed += run_case(&cases[i], folder);
-	printf("%u passed, %u failed, 0 skipped\n", passed, (unsigned)CASE_COUNT - passed);
-	return passed == CASE_COUNT ? 0 : 1;
+	for (size_t t = 0; t < TIER_COUNT; t++) {
+		struct vm_error err;
+
+		if (!tier_is_available(&tiers[t], &err)) {
+			printf("no native code here: %s\n", err.message);
+			skipped += CASE_COUNT;
+			continue;
+		}
+		for (size_t i = 0; i < CASE_COUNT; i++) {
+			bool ok = run_case(&cases[i], &tiers[t], folder);
+
+			passed += ok;
+			failed += !ok;
+		}
+	}
+	printf("%u passed, %u failed, %u skipped\n", passed, failed, skipped);
+	return failed == 0 ? 0 : 1;
 }

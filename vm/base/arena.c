@@ -3,6 +3,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+/* Blocks are half as large as all before them, within these bounds. */
 enum { BLOCK_BYTES_MIN = 4096, BLOCK_BYTES_MAX = 1 << 20 };
 
 struct arena_block {
@@ -15,7 +16,6 @@ struct arena {
 	struct vm_allocator alloc;
 	struct arena_block *blocks; /* the newest, from which memory is taken, first */
 	size_t used;                /* bytes of that block's space */
-	size_t next_block_bytes;
 	size_t bytes;
 };
 
@@ -28,7 +28,6 @@ arena_new(const struct vm_allocator *alloc)
 		return NULL;
 	*arena = (struct arena){
 		.alloc = *alloc,
-		.next_block_bytes = BLOCK_BYTES_MIN,
 		.bytes = sizeof *arena,
 	};
 	return arena;
@@ -56,22 +55,52 @@ arena_free(struct arena *arena)
 }
 
 static struct arena_block *
-add_block(struct arena *arena, size_t size_bytes)
+block_new(struct arena *arena, size_t size_bytes)
 {
-	if (size_bytes < arena->next_block_bytes)
-		size_bytes = arena->next_block_bytes;
 	struct arena_block *block =
 	    arena->alloc.alloc_fn(arena->alloc.self, sizeof *block + size_bytes);
+
 	if (block == NULL)
 		return NULL;
-	if (arena->next_block_bytes < BLOCK_BYTES_MAX)
-		arena->next_block_bytes *= 2;
 	block->size_bytes = size_bytes;
-	block->next = arena->blocks;
-	arena->blocks = block;
-	arena->used = 0;
 	arena->bytes += sizeof *block + size_bytes;
 	return block;
+}
+
+/* What is large gets a block of its own, behind the one from which memory goes on being taken. */
+static void *
+alloc_large(struct arena *arena, size_t size_bytes)
+{
+	struct arena_block *block = block_new(arena, size_bytes);
+
+	if (block == NULL)
+		return NULL;
+	block->next = arena->blocks->next;
+	arena->blocks->next = block;
+	return block->space;
+}
+
+static void *
+alloc_in_new_block(struct arena *arena, size_t size_bytes, size_t block_bytes)
+{
+	struct arena_block *block = block_new(arena, block_bytes);
+
+	if (block == NULL)
+		return NULL;
+	block->next = arena->blocks;
+	arena->blocks = block;
+	arena->used = size_bytes;
+	return block->space;
+}
+
+static size_t
+next_block_bytes(const struct arena *arena)
+{
+	size_t bytes = arena->bytes / 2;
+
+	if (bytes < BLOCK_BYTES_MIN)
+		return BLOCK_BYTES_MIN;
+	return bytes < BLOCK_BYTES_MAX ? bytes : BLOCK_BYTES_MAX;
 }
 
 void *
@@ -83,13 +112,17 @@ arena_alloc(struct arena *arena, size_t size_bytes)
 		return NULL;
 	size_bytes = (size_bytes + align - 1) / align * align;
 	struct arena_block *block = arena->blocks;
-	if (block == NULL || size_bytes > block->size_bytes - arena->used)
-		block = add_block(arena, size_bytes);
-	if (block == NULL)
-		return NULL;
-	void *p = block->space + arena->used;
-	arena->used += size_bytes;
-	return p;
+	if (block != NULL && size_bytes <= block->size_bytes - arena->used) {
+		void *p = block->space + arena->used;
+
+		arena->used += size_bytes;
+		return p;
+	}
+	const size_t block_bytes = next_block_bytes(arena);
+	if (block != NULL && size_bytes > block_bytes / 2)
+		return alloc_large(arena, size_bytes);
+	return alloc_in_new_block(arena, size_bytes,
+	                          size_bytes > block_bytes ? size_bytes : block_bytes);
 }
 
 void *

@@ -144,6 +144,8 @@ struct vm_module {
 	struct vm_str *func_names; /* func_count names from the name section, or NULL */
 
 	struct module_code code[MODULE_TIERS_MAX][MODULE_VARIANTS];
+	atomic_int digest_state; /* native/digest.c's: SHA-256 of the bytes, when wanted */
+	uint8_t digest[32];
 };
 
 /* The field of a struct or the element type of an array etc. are looked up through types. */

@@ -1,6 +1,6 @@
 #include "vm/core/opcode.h"
 
-#include <pthread.h>
+#include <stddef.h>
 
 const struct opcode_info opcode_table[VM_OP_COUNT] = {
 #define OP(symbol, op_prefix, op_code, op_text, op_imm, op_sig, op_width, op_feature, op_flags)    \
@@ -17,6 +17,13 @@ const struct opcode_info opcode_table[VM_OP_COUNT] = {
 #include "vm/def/opcode.def"
 #undef OP
 };
+
+#define OP(symbol, prefix, code, op_text, imm, op_sig, width, feature, flags)                      \
+	_Static_assert(sizeof op_text <= sizeof((struct opcode_info *)NULL)->text &&               \
+	                   sizeof #op_sig <= sizeof((struct opcode_info *)NULL)->sig,              \
+	               "the strings of " op_text " fit");
+#include "vm/def/opcode.def"
+#undef OP
 
 /* --- finding a row --------------------------------------------------------------------------- */
 
@@ -69,51 +76,29 @@ opcode_find(uint8_t prefix, uint32_t code, enum vm_op *out)
 
 /* --- signatures ------------------------------------------------------------------------------ */
 
-static struct opcode_sig sigs[VM_OP_COUNT];
+/* A letter of a signature, which has up to three operands; "poly" reads as if it had none. */
+#define LETTER(sig, i) ((sig "\0\0\0")[i])
+#define IS_POLY(sig) (LETTER(sig, 0) == 'p')
+#define OPERAND_COUNT(sig)                                                                         \
+	(LETTER(sig, 0) == '_' || IS_POLY(sig) ? 0 :                                               \
+	 LETTER(sig, 1) == '_' ? 1 : LETTER(sig, 2) == '_' ? 2 : 3)
+#define TYPE_OF(letter)                                                                            \
+	((letter) == 'i' ? VM_I32 : (letter) == 'l' ? VM_I64 : (letter) == 'f' ? VM_F32 :          \
+	 (letter) == 'd' ? VM_F64 : (letter) == 'v' ? VM_V128 :                                    \
+	 (letter) == 'a' ? SIG_ADDRESS : 0)
+#define OPERAND(sig, i) (OPERAND_COUNT(sig) > (i) ? TYPE_OF(LETTER(sig, i)) : 0)
+#define RESULT(sig) (IS_POLY(sig) ? 0 : TYPE_OF(LETTER(sig, OPERAND_COUNT(sig) + 1)))
 
-static uint8_t
-sig_type(char letter)
-{
-	switch (letter) {
-	case 'i':
-		return VM_I32;
-	case 'l':
-		return VM_I64;
-	case 'f':
-		return VM_F32;
-	case 'd':
-		return VM_F64;
-	case 'v':
-		return VM_V128;
-	default:
-		return SIG_ADDRESS;
-	}
-}
-
-static void
-decode_sigs(void)
-{
-	for (unsigned op = 0; op < VM_OP_COUNT; op++) {
-		const char *at = opcode_table[op].sig;
-		struct opcode_sig *sig = &sigs[op];
-
-		sig->imm = opcode_table[op].imm;
-		sig->feature = opcode_table[op].feature;
-		sig->is_poly = at[0] == 'p';
-		if (sig->is_poly)
-			continue;
-		for (; *at != '_'; at++)
-			sig->operands[sig->operand_count++] = sig_type(*at);
-		if (at[1] != '\0')
-			sig->result = sig_type(at[1]);
-	}
-}
-
-const struct opcode_sig *
-opcode_sigs(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	(void)pthread_once(&once, decode_sigs);
-	return sigs;
-}
+const struct opcode_sig opcode_sig_table[VM_OP_COUNT] = {
+#define OP(symbol, prefix, code, text, op_imm, sig, width, op_feature, flags)                      \
+	[VM_OP_##symbol] = {                                                                       \
+		.is_poly = IS_POLY(#sig),                                                          \
+		.operand_count = OPERAND_COUNT(#sig),                                              \
+		.operands = { OPERAND(#sig, 0), OPERAND(#sig, 1), OPERAND(#sig, 2) },              \
+		.result = RESULT(#sig),                                                            \
+		.imm = IMM_##op_imm,                                                               \
+		.feature = VM_FEATURE_##op_feature,                                                \
+	},
+#include "vm/def/opcode.def"
+#undef OP
+};

@@ -61,9 +61,10 @@ enum op_flags {
 	OPF_CTRL = 4,  /* ends or starts a block */
 };
 
+/* Arrays rather than pointers, which every process would have to relocate when it starts. */
 struct opcode_info {
-	const char *text;
-	const char *sig;
+	char text[36];
+	char sig[6];
 	uint16_t code;
 	uint8_t prefix;
 	uint8_t imm;     /* enum imm_kind */
@@ -92,5 +93,4 @@ struct opcode_sig {
 
 enum { SIG_ADDRESS = 1 };
 
-/* All rows', by enum vm_op. */
-const struct opcode_sig *opcode_sigs(void);
+extern const struct opcode_sig opcode_sig_table[VM_OP_COUNT];

@@ -23,15 +23,21 @@ struct rec_group {
 };
 
 /*
- * Numbers are looked up in chunks that never move. A free number's entry holds the next free
- * number in the form of a tagged integer.
+ * Numbers are looked up in chunks that never move, each twice as long as the one before: chunk k
+ * starts at number FIRST_TYPES * (2^k - 1). A free number's entry holds the next free number in
+ * the form of a tagged integer.
  */
-enum { CHUNK_TYPES = 2048, CHUNKS_MAX = (TYPE_IN_GROUP - VM_HEAP_CONCRETE) / CHUNK_TYPES };
+enum {
+	FIRST_TYPES_LOG2 = 6,
+	FIRST_TYPES = 1 << FIRST_TYPES_LOG2,
+	NUMBERS_MAX = TYPE_IN_GROUP - VM_HEAP_CONCRETE,
+	CHUNKS_MAX = 23 - FIRST_TYPES_LOG2,
+};
+_Static_assert((uint64_t)FIRST_TYPES * ((1 << CHUNKS_MAX) - 1) >= NUMBERS_MAX,
+               "the chunks have room for all numbers");
 #define NO_NUMBER 0x7fffffffu
 
-struct type_chunk {
-	_Atomic(uintptr_t) entries[CHUNK_TYPES];
-};
+typedef _Atomic(uintptr_t) type_entry;
 
 struct type_registry {
 	pthread_mutex_t lock; /* for everything but reading of chunks */
@@ -41,18 +47,30 @@ struct type_registry {
 	size_t group_count;
 	uint32_t next_number; /* lowest that was never used */
 	uint32_t free_number; /* head of the list of those that were, or NO_NUMBER */
-	_Atomic(struct type_chunk *) chunks[CHUNKS_MAX];
+	_Atomic(type_entry *) chunks[CHUNKS_MAX];
 };
 
 /* --- numbers --------------------------------------------------------------------------------- */
 
-static _Atomic(uintptr_t) *
+struct number_place {
+	uint32_t chunk, index;
+};
+
+static inline struct number_place
+number_place(uint32_t number)
+{
+	const uint32_t shifted = number + FIRST_TYPES;
+	const uint32_t high = 31 - (uint32_t)__builtin_clz(shifted);
+
+	return (struct number_place){ high - FIRST_TYPES_LOG2, shifted - (1u << high) };
+}
+
+static type_entry *
 number_entry(const struct type_registry *types, uint32_t number)
 {
-	struct type_chunk *chunk =
-	    atomic_load_explicit(&types->chunks[number / CHUNK_TYPES], memory_order_acquire);
+	const struct number_place at = number_place(number);
 
-	return &chunk->entries[number % CHUNK_TYPES];
+	return atomic_load_explicit(&types->chunks[at.chunk], memory_order_acquire) + at.index;
 }
 
 const struct vm_type *
@@ -76,19 +94,20 @@ number_take(struct vm_engine *engine, uint32_t *out, struct vm_error *err)
 		                                    memory_order_relaxed) >> 1);
 		return VM_OK;
 	}
-	const uint32_t chunk_index = types->next_number / CHUNK_TYPES;
-	if (chunk_index == CHUNKS_MAX)
+	if (types->next_number == NUMBERS_MAX)
 		return vm_error_set(err, VM_E_LIMIT, VM_NO_OFFSET,
 		                    "the engine holds %u types, which is its limit",
 		                    (unsigned)types->next_number);
-	if (types->next_number % CHUNK_TYPES == 0 &&
-	    atomic_load_explicit(&types->chunks[chunk_index], memory_order_relaxed) == NULL) {
-		struct type_chunk *chunk = engine_alloc_zeroed(engine, 1, sizeof *chunk);
+	const struct number_place at = number_place(types->next_number);
+	if (at.index == 0 &&
+	    atomic_load_explicit(&types->chunks[at.chunk], memory_order_relaxed) == NULL) {
+		type_entry *chunk = engine_alloc_zeroed(engine, (size_t)FIRST_TYPES << at.chunk,
+		                                        sizeof *chunk);
 
 		if (chunk == NULL)
 			return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET,
 			                    "out of memory for types");
-		atomic_store_explicit(&types->chunks[chunk_index], chunk, memory_order_release);
+		atomic_store_explicit(&types->chunks[at.chunk], chunk, memory_order_release);
 	}
 	*out = types->next_number++;
 	return VM_OK;
@@ -421,6 +440,16 @@ resolve_valtype(const struct rec_group *group, vm_valtype type)
 	       (VM_HEAP_CONCRETE + group->types[heap - TYPE_IN_GROUP].number) << 8;
 }
 
+static bool
+has_floats(const vm_valtype *types, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (!vm_valtype_is_ref(types[i]) && types[i] != VM_I32 && types[i] != VM_I64)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t
 slots_of(const vm_valtype *types, uint32_t count)
 {
@@ -483,6 +512,8 @@ fill_group(const struct vm_engine *engine, struct rec_group *group,
 		                         source->func.result_count);
 		type->param_slots = slots_of(type->func.params, type->func.param_count);
 		type->result_slots = slots_of(type->func.results, type->func.result_count);
+		type->has_floats = has_floats(type->func.params, type->func.param_count) ||
+		                   has_floats(type->func.results, type->func.result_count);
 
 		type->field_count = source->field_count;
 		type->fields = fields;

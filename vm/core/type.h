@@ -33,6 +33,7 @@ struct vm_type {
 	struct vm_functype func;          /* COMP_FUNC */
 	uint32_t param_slots;             /* 8-byte slots of all parameters */
 	uint32_t result_slots;
+	bool has_floats;                  /* or vectors, among parameters and results */
 	bool is_defaultable;              /* all fields have default values */
 	uint32_t field_count;             /* COMP_STRUCT; 1 for COMP_ARRAY */
 	const struct field_type *fields;

@@ -13,11 +13,11 @@
  * The others have no branch.
  */
 struct fusible {
-	char in;               /* letter of A */
-	const handler *branch; /* [form][sense][backward] */
+	char in;         /* letter of A */
+	uint16_t branch; /* its handlers in the table: [form][sense][backward]; 0 for none */
 };
 
-#define ROW_COMPARE(symbol, A) [VM_OP_##symbol] = { #A[0], &branch_##symbol[0][0][0] },
+#define ROW_COMPARE(symbol, A) [VM_OP_##symbol] = { #A[0], HANDLER_INDEX(branch_##symbol) },
 #define ROW_BINARY(symbol, A, R)
 #define ROW_UNARY(symbol, A, R)
 #define ROW_LOAD(symbol, R)
@@ -135,19 +135,7 @@ aim(struct translation *t, struct control *target, uint32_t at)
 static handler
 plain_branch(bool is_64, bool sense, bool in_acc, bool backward)
 {
-	static const handler branches[2][2][2][2] = {
-		/* [is_64][sense][accumulator][backward] */
-		{ { { h_branch_z_S, h_branch_z_S_back },
-		    { h_branch_z_A, h_branch_z_A_back } },
-		  { { h_branch_nz_S, h_branch_nz_S_back },
-		    { h_branch_nz_A, h_branch_nz_A_back } } },
-		{ { { h_branch_z64_S, h_branch_z64_S_back },
-		    { h_branch_z64_A, h_branch_z64_A_back } },
-		  { { h_branch_nz64_S, h_branch_nz64_S_back },
-		    { h_branch_nz64_A, h_branch_nz64_A_back } } },
-	};
-
-	return branches[is_64][sense][in_acc][backward];
+	return handler_at(&handler_table.branch_value[is_64][sense][in_acc][backward]);
 }
 
 /* Fuse with the eqz that was emitted last. False, with nothing changed, when it cannot be. */
@@ -172,7 +160,7 @@ fuse_comparison(struct translation *t, const struct entry *condition, bool sense
 	enum vm_op op = t->acc.op;
 	uint8_t form = t->acc.form;
 
-	if (fusible[op].branch == NULL)
+	if (fusible[op].branch == 0)
 		return false;
 	bool swap = form == FORM_SA || form == FORM_IS || form == FORM_IA;
 	enum vm_op used = swap ? exchanged(op) : op;
@@ -187,7 +175,8 @@ fuse_comparison(struct translation *t, const struct entry *condition, bool sense
 		return false;
 	enum form_branch kind = has_imm ? (from_acc ? BRANCH_AI : BRANCH_SI)
 	                                : (from_acc ? BRANCH_AS : BRANCH_SS);
-	handler fn = fusible[used].branch[kind * 4 + !sense * 2 + backward];
+	handler fn = handler_at(handler_ref(fusible[used].branch) + kind * 4 + !sense * 2 +
+	                        backward);
 	union word *at = emit_words(t, fn, is_wide ? 3 : 2);
 
 	/* d and a: the operands in order; one slot is in a unless there is a constant */

@@ -82,7 +82,7 @@ struct interp_func {
 	uint32_t result_slots;
 	uint32_t index;
 	uint32_t word_count;
-	/* Where instructions that can trap or call came from, ordered by word. */
+	/* Where instructions that can trap or call came from, ordered by word; behind the code. */
 	struct interp_position *positions;
 	uint32_t position_count;
 	struct interp_module *module;
@@ -98,6 +98,7 @@ struct interp_module {
 	bool metered;
 	struct interp_lock *lock;      /* one translation at a time */
 	struct code_chunk *chunks;     /* all code, newest first */
+	struct translation *translation; /* under the lock, from the first function on */
 	struct interp_func funcs[];    /* by index of the function less the imported ones */
 };
 

@@ -3,14 +3,10 @@
  */
 #include "vm/interp/translation.h"
 
-#include <string.h>
-
 bool
-translation_reserve(struct translation *t, void **array, uint32_t *capacity, uint64_t want,
-                    size_t size)
+translation_grow(struct translation *t, void **array, uint32_t *capacity, uint64_t want,
+                 size_t size)
 {
-	if (want <= *capacity)
-		return true;
 	uint64_t larger = *capacity == 0 ? 64 : (uint64_t)*capacity * 2;
 	if (larger < want)
 		larger = want;
@@ -26,23 +22,18 @@ translation_reserve(struct translation *t, void **array, uint32_t *capacity, uin
 	return true;
 }
 
-union word *
-emit_words(struct translation *t, handler fn, uint32_t words)
+bool
+emit_room(struct translation *t, uint32_t words)
 {
-	static _Thread_local union word scratch[4];
+	const uint64_t want = (uint64_t)t->count + words;
 
-	if ((uint64_t)t->count + words > t->count_max)
+	if (want > t->count_max)
 		t->failed = VM_E_LIMIT;
-	if (t->failed != VM_OK ||
-	    !translation_reserve(t, (void **)&t->code, &t->capacity, (uint64_t)t->count + words,
-	                         sizeof(*t->code)))
-		return scratch;
-	union word *at = t->code + t->count;
-	memset(at, 0, words * sizeof(*at));
-	at[0].fn = fn;
-	t->last = t->count;
-	t->count += words;
-	return at;
+	if (t->failed != VM_OK || !translation_reserve(t, (void **)&t->code, &t->capacity, want,
+	                                               sizeof(*t->code)))
+		return false;
+	t->count_limit = t->capacity < t->count_max ? t->capacity : t->count_max;
+	return true;
 }
 
 void

@@ -1,8 +1,9 @@
 /*
- * handlers.h - the handler tables, for the translator.
+ * handlers.h - the handlers, for the translator.
  */
 #pragma once
 
+#include <stddef.h>
 #include "vm/interp/code.h"
 
 /*
@@ -21,19 +22,34 @@ enum form_store { STORE_SS, STORE_SA, STORE_AS, STORE_SI, STORE_AI, STORE_AV, FO
 /* Which accumulator a result or operand of that letter uses. */
 #define IS_VACC(letter) ((letter) == 'f' || (letter) == 'd')
 
-/* Tables made from rows: result to a slot, or to the accumulator. */
+/*
+ * A handler in a table: its distance from here. Addresses would have to be relocated, all of them
+ * and in every process, before the first one is used.
+ */
+struct handler_ref {
+	int32_t distance;
+};
+
+static inline handler
+handler_at(const struct handler_ref *ref)
+{
+	return (handler)((uintptr_t)ref + (uintptr_t)(intptr_t)ref->distance);
+}
+
+/* Handlers made from rows: result to a slot, or to the accumulator. */
+struct handler_table {
 #define ROW_COMPARE(symbol, A)                                                                     \
-	extern const handler binary_##symbol[FORM2_COUNT][2];                                      \
-	extern const handler branch_##symbol[FORM_BRANCH_COUNT][2][2];
-#define ROW_BINARY(symbol, A, R) extern const handler binary_##symbol[FORM2_COUNT][2];
-#define ROW_UNARY(symbol, A, R) extern const handler unary_##symbol[FORM1_COUNT][2];
+	struct handler_ref binary_##symbol[FORM2_COUNT][2];                                        \
+	struct handler_ref branch_##symbol[FORM_BRANCH_COUNT][2][2];
+#define ROW_BINARY(symbol, A, R) struct handler_ref binary_##symbol[FORM2_COUNT][2];
+#define ROW_UNARY(symbol, A, R) struct handler_ref unary_##symbol[FORM1_COUNT][2];
 #define ROW_LOAD(symbol, R)                                                                        \
-	extern const handler load_##symbol[FORM_LOAD_COUNT][2];                                    \
-	extern const handler load_any_##symbol;
+	struct handler_ref load_##symbol[FORM_LOAD_COUNT][2];                                      \
+	struct handler_ref load_any_##symbol;
 #define ROW_STORE(symbol, A)                                                                       \
-	extern const handler store_##symbol[FORM_STORE_COUNT];                                     \
-	extern const handler store_any_##symbol;
-#define ROW_VECTOR(symbol, imm, sig) extern const handler vector_##symbol;
+	struct handler_ref store_##symbol[FORM_STORE_COUNT];                                       \
+	struct handler_ref store_any_##symbol;
+#define ROW_VECTOR(symbol, imm, sig) struct handler_ref vector_##symbol;
 #define ROW_OTHER(symbol)
 #include "vm/interp/rows.h"
 #include "vm/def/opcode.def"
@@ -45,6 +61,33 @@ enum form_store { STORE_SS, STORE_SA, STORE_AS, STORE_SI, STORE_AI, STORE_AV, FO
 #undef ROW_STORE
 #undef ROW_VECTOR
 #undef ROW_OTHER
+	/* A branch on an integer: [is 64 bits][if not zero][in the accumulator][backward]. */
+	struct handler_ref branch_value[2][2][2][2];
+	struct handler_ref end; /* h_exit */
+};
+
+extern const struct handler_table handler_table;
+
+/* A member's place in the table, counted in handlers. */
+#define HANDLER_INDEX(member)                                                                      \
+	(uint16_t)(offsetof(struct handler_table, member) / sizeof(struct handler_ref))
+
+static inline const struct handler_ref *
+handler_ref(uint32_t index)
+{
+	return (const struct handler_ref *)&handler_table + index;
+}
+
+/* Two handlers of an instruction: result to slot d, to the accumulator. */
+struct handler_pair {
+	handler to_slot, to_acc;
+};
+
+static inline struct handler_pair
+handler_pair_at(const struct handler_ref *refs)
+{
+	return (struct handler_pair){ handler_at(refs), handler_at(refs + 1) };
+}
 
 /*
  * The rest: HANDLER_ROW(name, words, operands). d, a, b, e are the slots of word 1, imm its low

@@ -14,22 +14,24 @@ enum row_kind { KIND_OTHER, KIND_BINARY, KIND_UNARY, KIND_LOAD, KIND_STORE, KIND
 struct row {
 	uint8_t kind; /* enum row_kind */
 	char in, out; /* letters */
-	const handler *table; /* [form][to slot, to accumulator]; stores [form] */
-	const handler *any;   /* loads and stores of any memory */
+	uint16_t at;  /* of its handlers in the table: [form][to slot, to acc]; stores [form] */
+	uint16_t any; /* loads and stores: the handler for any memory */
 };
 
 #define ROW_COMPARE(symbol, A) ROW_BINARY(symbol, A, i)
 #define ROW_BINARY(symbol, A, R)                                                                   \
-	[VM_OP_##symbol] = { KIND_BINARY, #A[0], #R[0], &binary_##symbol[0][0], NULL },
+	[VM_OP_##symbol] = { KIND_BINARY, #A[0], #R[0], HANDLER_INDEX(binary_##symbol), 0 },
 #define ROW_UNARY(symbol, A, R)                                                                    \
-	[VM_OP_##symbol] = { KIND_UNARY, #A[0], #R[0], &unary_##symbol[0][0], NULL },
+	[VM_OP_##symbol] = { KIND_UNARY, #A[0], #R[0], HANDLER_INDEX(unary_##symbol), 0 },
 #define ROW_LOAD(symbol, R)                                                                        \
-	[VM_OP_##symbol] = { KIND_LOAD, 0, #R[0], &load_##symbol[0][0], &load_any_##symbol },
+	[VM_OP_##symbol] = { KIND_LOAD, 0, #R[0], HANDLER_INDEX(load_##symbol),                    \
+		             HANDLER_INDEX(load_any_##symbol) },
 #define ROW_STORE(symbol, A)                                                                       \
-	[VM_OP_##symbol] = { KIND_STORE, #A[0], 0, &store_##symbol[0], &store_any_##symbol },
+	[VM_OP_##symbol] = { KIND_STORE, #A[0], 0, HANDLER_INDEX(store_##symbol),                  \
+		             HANDLER_INDEX(store_any_##symbol) },
 #define ROW_VECTOR(symbol, imm, sig)                                                               \
-	[VM_OP_##symbol] = { KIND_VECTOR, 0, 0, &vector_##symbol, NULL },
-#define ROW_OTHER(symbol) [VM_OP_##symbol] = { KIND_OTHER, 0, 0, NULL, NULL },
+	[VM_OP_##symbol] = { KIND_VECTOR, 0, 0, HANDLER_INDEX(vector_##symbol), 0 },
+#define ROW_OTHER(symbol) [VM_OP_##symbol] = { KIND_OTHER, 0, 0, 0, 0 },
 
 static const struct row rows[VM_OP_COUNT] = {
 #include "vm/interp/rows.h"
@@ -58,6 +60,31 @@ set_imm(union word *at, const struct entry *e)
 		at[2].u64 = e->bits;
 	else
 		at[1].imm = (int32_t)e->bits;
+}
+
+/* The handlers of a row's form. */
+static struct handler_pair
+row_pair(const struct row *row, uint32_t form)
+{
+	return handler_pair_at(handler_ref(row->at) + 2 * form);
+}
+
+/* Note the position of the instruction whose result was pushed; that may have emitted behind. */
+static void
+result_position(struct translation *t, const struct row *row)
+{
+	uint32_t last = t->last;
+
+	t->last = (letter_is_float(row->out) ? t->vacc : t->acc).at;
+	emit_position(t);
+	t->last = last;
+}
+
+static void
+trap_position(struct translation *t, enum vm_op op, const struct row *row)
+{
+	if (opcode_table[op].flags & OPF_TRAP)
+		result_position(t, row);
 }
 
 static void
@@ -94,12 +121,13 @@ binary(struct translation *t, enum vm_op op, const struct row *row)
 	}
 	uint32_t words = imm != NULL && letter_is_float(imm->letter) ? 3 : 2;
 	union word *at =
-	    place_push_result(t, row->table + 2 * form, words, row->out, op, (uint8_t)form);
+	    place_push_result(t, row_pair(row, form), words, row->out, op, (uint8_t)form);
 	at[1].a = (uint16_t)slot_a;
 	if (imm != NULL)
 		set_imm(at, imm);
 	else
 		at[1].b = (uint16_t)slot_b;
+	trap_position(t, op, row);
 }
 
 static void
@@ -108,11 +136,11 @@ unary(struct translation *t, enum vm_op op, const struct row *row)
 	struct entry a = place_pop(t);
 	enum form1 form = place_is_acc(&a) ? FORM_A : FORM_S;
 	uint32_t slot = form == FORM_S ? place_in_slot(t, &a) : 0;
-
 	union word *at =
-	    place_push_result(t, row->table + 2 * form, 2, row->out, op, (uint8_t)form);
+	    place_push_result(t, row_pair(row, form), 2, row->out, op, (uint8_t)form);
 
 	at[1].a = (uint16_t)slot;
+	trap_position(t, op, row);
 }
 
 /* --- loads and stores ---------------------------------------------------------------------- */
@@ -135,7 +163,7 @@ load(struct translation *t, const struct walk_insn *insn, const struct row *row)
 	if (!is_direct(insn)) {
 		uint32_t slot = place_in_slot(t, &address);
 		uint32_t to = place_top_slot(t);
-		union word *at = emit_words(t, *row->any, 4);
+		union word *at = emit_words(t, handler_at(handler_ref(row->any)), 4);
 
 		at[1].d = (uint16_t)to;
 		at[1].a = (uint16_t)slot;
@@ -151,7 +179,7 @@ load(struct translation *t, const struct walk_insn *insn, const struct row *row)
 	if (is_sum && place_take_back(t, &t->acc, &address)) {
 		union word sum = t->code[t->count + 1]; /* still there */
 		union word *at = place_push_result(
-		    t, row->table + 2 * (sum_form == FORM_SS ? LOAD_SS : LOAD_AS), 3, row->out,
+		    t, row_pair(row, sum_form == FORM_SS ? LOAD_SS : LOAD_AS), 3, row->out,
 		    VM_OP_COUNT, 0);
 
 		at[1].a = sum.a;
@@ -161,15 +189,12 @@ load(struct translation *t, const struct walk_insn *insn, const struct row *row)
 		enum form_load form = place_is_acc(&address) ? LOAD_A : LOAD_S;
 		uint32_t slot = form == LOAD_S ? place_in_slot(t, &address) : 0;
 		union word *at =
-		    place_push_result(t, row->table + 2 * form, 2, row->out, VM_OP_COUNT, 0);
+		    place_push_result(t, row_pair(row, form), 2, row->out, VM_OP_COUNT, 0);
 
 		at[1].a_ = (uint16_t)slot;
 		at[1].imm = (int32_t)(uint32_t)memarg->offset;
 	}
-	uint32_t last = t->last; /* the push may have emitted behind */
-	t->last = (letter_is_float(row->out) ? t->vacc : t->acc).at;
-	emit_position(t);
-	t->last = last;
+	result_position(t, row);
 }
 
 static void
@@ -182,7 +207,7 @@ store(struct translation *t, const struct walk_insn *insn, const struct row *row
 	if (!is_direct(insn)) {
 		uint32_t value_slot = place_in_slot(t, &value);
 		uint32_t slot = place_in_slot(t, &address);
-		union word *at = emit_words(t, *row->any, 4);
+		union word *at = emit_words(t, handler_at(handler_ref(row->any)), 4);
 
 		at[1].d = (uint16_t)value_slot;
 		at[1].a = (uint16_t)slot;
@@ -207,7 +232,7 @@ store(struct translation *t, const struct walk_insn *insn, const struct row *row
 	}
 	if (!place_is_acc(&address))
 		a = place_in_slot(t, &address);
-	union word *at = emit_words(t, row->table[form], 2);
+	union word *at = emit_words(t, handler_at(handler_ref(row->at) + form), 2);
 	at[1].d_ = (uint16_t)d;
 	at[1].a_ = (uint16_t)a;
 	at[1].imm = (int32_t)(uint32_t)memarg->offset;
@@ -237,7 +262,7 @@ vector(struct translation *t, const struct walk_insn *insn, const struct row *ro
 		slots[i] = place_in_slot(t, &e);
 	}
 	uint32_t to = place_top_slot(t);
-	union word *at = emit_words(t, row->table[0], wide ? 4 : 2);
+	union word *at = emit_words(t, handler_at(handler_ref(row->at)), wide ? 4 : 2);
 	at[1].d = (uint16_t)to;
 	at[1].a = (uint16_t)slots[0];
 	at[1].b = (uint16_t)slots[1];
@@ -271,7 +296,7 @@ vector_const(struct translation *t, const struct walk_insn *insn)
 static void
 local_set(struct translation *t, uint32_t index)
 {
-	uint32_t slot = t->local_slots[index];
+	uint32_t slot = t->locals[index].slot;
 	struct entry e = place_pop(t);
 	bool just_made = t->failed == VM_OK && e.producer != NO_WORD && e.producer == t->last;
 
@@ -292,8 +317,6 @@ local_set(struct translation *t, uint32_t index)
 static void
 global_get(struct translation *t, const struct walk_insn *insn)
 {
-	static const handler to_acc[2] = { h_global_get_S, h_global_get_A };
-	static const handler to_vacc[2] = { h_global_get_S, h_global_get_F };
 	char letter = letter_of(insn->type);
 	uint32_t index = insn->imm.index.index;
 
@@ -304,8 +327,9 @@ global_get(struct translation *t, const struct walk_insn *insn)
 		place_push_written(t, 'v');
 		return;
 	}
-	union word *at = place_push_result(t, letter_is_float(letter) ? to_vacc : to_acc, 2,
-	                                   letter, VM_OP_COUNT, 0);
+	struct handler_pair pair = { h_global_get_S,
+		                     letter_is_float(letter) ? h_global_get_F : h_global_get_A };
+	union word *at = place_push_result(t, pair, 2, letter, VM_OP_COUNT, 0);
 	at[1].imm = (int32_t)index;
 }
 
@@ -401,6 +425,17 @@ table_set(struct translation *t, uint32_t table)
 }
 
 static void
+table_size(struct translation *t, const struct walk_insn *insn)
+{
+	uint32_t to = place_top_slot(t);
+	union word *at = emit_words(t, h_table_size, 3);
+
+	at[1].d = (uint16_t)to;
+	at[2].u64 = insn->imm.index.index;
+	place_push_written(t, insn->is_64 ? 'l' : 'i');
+}
+
+static void
 table_grow_(struct translation *t, const struct walk_insn *insn)
 {
 	struct entry delta = place_pop(t);
@@ -417,64 +452,58 @@ table_grow_(struct translation *t, const struct walk_insn *insn)
 	place_push_written(t, insn->is_64 ? 'l' : 'i');
 }
 
-/* --- by opcode ----------------------------------------------------------------------------- */
+static void
+ref_is_null(struct translation *t)
+{
+	struct entry e = place_pop(t);
+	uint32_t slot = place_in_slot(t, &e);
+
+	emit_da(t, h_ref_is_null, place_top_slot(t), slot);
+	place_push_written(t, 'i');
+}
 
 static void
-other(struct translation *t, const struct walk_insn *insn)
+ref_as_non_null(struct translation *t)
 {
-	uint32_t index = insn->imm.index.index;
-	uint32_t index2 = insn->imm.index.index2;
-	char address = insn->is_64 ? 'l' : 'i';
-	uint32_t to = place_top_slot(t);
-	struct entry e;
+	place_flush_top(t, 1);
+	if (t->failed == VM_OK)
+		emit_d_imm(t, h_trap_null, t->stack[t->depth - 1].slot, VM_TRAP_NULL_REFERENCE);
+	emit_position(t);
+}
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wswitch-enum" /* rows with a kind of their own come elsewhere */
-	switch (insn->op) {
-	case VM_OP_NOP:
-		break;
-	case VM_OP_UNREACHABLE:
-		emit_d_imm(t, h_trap, 0, VM_TRAP_UNREACHABLE);
-		emit_position(t);
-		break;
-	case VM_OP_DROP:
-		(void)place_pop(t);
-		break;
-	case VM_OP_SELECT:
-	case VM_OP_SELECT_T:
-		select_(t);
-		break;
-	case VM_OP_LOCAL_GET:
-		place_push_local(t, index);
-		break;
-	case VM_OP_LOCAL_SET:
+/* --- the other rows, by family --------------------------------------------------------------- */
+
+static void
+unsupported(struct translation *t)
+{
+	t->failed = VM_E_UNSUPPORTED;
+}
+
+static void
+local(struct translation *t, const struct walk_insn *insn)
+{
+	const uint32_t index = insn->imm.index.index;
+
+	if (insn->op != VM_OP_LOCAL_GET)
 		local_set(t, index);
-		break;
-	case VM_OP_LOCAL_TEE:
-		local_set(t, index);
+	if (insn->op != VM_OP_LOCAL_SET)
 		place_push_local(t, index);
-		break;
-	case VM_OP_GLOBAL_GET:
+}
+
+static void
+global(struct translation *t, const struct walk_insn *insn)
+{
+	if (insn->op == VM_OP_GLOBAL_GET)
 		global_get(t, insn);
-		break;
-	case VM_OP_GLOBAL_SET:
+	else
 		global_set(t, insn);
-		break;
-	case VM_OP_I32_CONST:
-		place_push_const(t, 'i', (uint32_t)insn->imm.i32);
-		break;
-	case VM_OP_I64_CONST:
-		place_push_const(t, 'l', (uint64_t)insn->imm.i64);
-		break;
-	case VM_OP_F32_CONST:
-		place_push_const(t, 'f', insn->imm.f32_bits);
-		break;
-	case VM_OP_F64_CONST:
-		place_push_const(t, 'd', insn->imm.f64_bits);
-		break;
-	case VM_OP_V128_CONST:
-		vector_const(t, insn);
-		break;
+}
+
+/* Calls, and what else has a function or a type as its immediate. */
+static void
+function(struct translation *t, const struct walk_insn *insn)
+{
+	switch ((unsigned)insn->op) {
 	case VM_OP_CALL:
 		call_direct(t, insn);
 		break;
@@ -489,31 +518,26 @@ other(struct translation *t, const struct walk_insn *insn)
 	case VM_OP_RETURN_CALL_REF:
 		call_tail(t, insn);
 		break;
-	case VM_OP_REF_NULL:
-		place_push_const(t, 'l', 0);
-		break;
 	case VM_OP_REF_FUNC:
-		emit_d_imm(t, h_ref_func, to, index);
+		emit_d_imm(t, h_ref_func, place_top_slot(t), insn->imm.index.index);
 		place_push_written(t, 'l');
 		break;
-	case VM_OP_REF_IS_NULL:
-		e = place_pop(t);
-		{
-			uint32_t slot = place_in_slot(t, &e);
+	default:
+		unsupported(t);
+		break;
+	}
+}
 
-			emit_da(t, h_ref_is_null, place_top_slot(t), slot);
-		}
-		place_push_written(t, 'i');
-		break;
-	case VM_OP_REF_AS_NON_NULL:
-		place_flush_top(t, 1);
-		if (t->failed == VM_OK)
-			emit_d_imm(t, h_trap_null, t->stack[t->depth - 1].slot,
-			           VM_TRAP_NULL_REFERENCE);
-		emit_position(t);
-		break;
+static void
+memory(struct translation *t, const struct walk_insn *insn)
+{
+	const uint32_t index = insn->imm.index.index;
+	const uint32_t index2 = insn->imm.index.index2;
+	const char address = insn->is_64 ? 'l' : 'i';
+
+	switch ((unsigned)insn->op) {
 	case VM_OP_MEMORY_SIZE:
-		emit_d_imm(t, h_memory_size, to, index);
+		emit_d_imm(t, h_memory_size, place_top_slot(t), index);
 		place_push_written(t, address);
 		break;
 	case VM_OP_MEMORY_GROW:
@@ -531,20 +555,28 @@ other(struct translation *t, const struct walk_insn *insn)
 	case VM_OP_DATA_DROP:
 		emit_d_imm(t, h_data_drop, 0, index);
 		break;
+	default:
+		unsupported(t);
+		break;
+	}
+}
+
+static void
+table(struct translation *t, const struct walk_insn *insn)
+{
+	const uint32_t index = insn->imm.index.index;
+	const uint32_t index2 = insn->imm.index.index2;
+
+	switch ((unsigned)insn->op) {
 	case VM_OP_TABLE_GET:
 		one_operand(t, h_table_get, index, 'l');
 		break;
 	case VM_OP_TABLE_SET:
 		table_set(t, index);
 		break;
-	case VM_OP_TABLE_SIZE: {
-		union word *at = emit_words(t, h_table_size, 3);
-
-		at[1].d = (uint16_t)to;
-		at[2].u64 = index;
-		place_push_written(t, address);
+	case VM_OP_TABLE_SIZE:
+		table_size(t, insn);
 		break;
-	}
 	case VM_OP_TABLE_GROW:
 		table_grow_(t, insn);
 		break;
@@ -560,11 +592,97 @@ other(struct translation *t, const struct walk_insn *insn)
 	case VM_OP_ELEM_DROP:
 		emit_d_imm(t, h_elem_drop, 0, index);
 		break;
-	default: /* instantiation refuses modules that use what is not here */
-		t->failed = VM_E_UNSUPPORTED;
+	default:
+		unsupported(t);
 		break;
 	}
-#pragma GCC diagnostic pop
+}
+
+/* No immediate, or only a type: what moves, drops or tests operands. */
+static void
+operand(struct translation *t, const struct walk_insn *insn)
+{
+	switch ((unsigned)insn->op) {
+	case VM_OP_NOP:
+		break;
+	case VM_OP_UNREACHABLE:
+		emit_d_imm(t, h_trap, 0, VM_TRAP_UNREACHABLE);
+		emit_position(t);
+		break;
+	case VM_OP_DROP:
+		(void)place_pop(t);
+		break;
+	case VM_OP_SELECT:
+	case VM_OP_SELECT_T:
+		select_(t);
+		break;
+	case VM_OP_REF_NULL:
+		place_push_const(t, 'l', 0);
+		break;
+	case VM_OP_REF_IS_NULL:
+		ref_is_null(t);
+		break;
+	case VM_OP_REF_AS_NON_NULL:
+		ref_as_non_null(t);
+		break;
+	default:
+		unsupported(t);
+		break;
+	}
+}
+
+/* Immediates tell the families apart. Instantiation refuses modules that use what is not here. */
+static void
+other(struct translation *t, const struct walk_insn *insn)
+{
+	switch ((unsigned)opcode_sig_table[insn->op].imm) {
+	case IMM_LOCAL:
+		local(t, insn);
+		break;
+	case IMM_I32:
+		place_push_const(t, 'i', (uint32_t)insn->imm.i32);
+		break;
+	case IMM_I64:
+		place_push_const(t, 'l', (uint64_t)insn->imm.i64);
+		break;
+	case IMM_F32:
+		place_push_const(t, 'f', insn->imm.f32_bits);
+		break;
+	case IMM_F64:
+		place_push_const(t, 'd', insn->imm.f64_bits);
+		break;
+	case IMM_V128:
+		vector_const(t, insn);
+		break;
+	case IMM_GLOBAL:
+		global(t, insn);
+		break;
+	case IMM_FUNC:
+	case IMM_TYPE:
+	case IMM_CALL_INDIRECT:
+		function(t, insn);
+		break;
+	case IMM_MEMORY:
+	case IMM_MEMORY_MEMORY:
+	case IMM_DATA:
+	case IMM_DATA_MEMORY:
+		memory(t, insn);
+		break;
+	case IMM_TABLE:
+	case IMM_TABLE_TABLE:
+	case IMM_ELEM:
+	case IMM_ELEM_TABLE:
+		table(t, insn);
+		break;
+	case IMM_NONE:
+	case IMM_SELECT_T:
+	case IMM_HEAP:
+		operand(t, insn);
+		break;
+	default:
+		unsupported(t);
+		break;
+	}
 }
 
 void
@@ -591,13 +709,5 @@ instruction_translate(struct translation *t, const struct walk_insn *insn)
 	case KIND_OTHER:
 		other(t, insn);
 		break;
-	}
-	if ((row->kind == KIND_BINARY || row->kind == KIND_UNARY) &&
-	    opcode_table[insn->op].flags & OPF_TRAP) {
-		uint32_t last = t->last;
-
-		t->last = (letter_is_float(row->out) ? t->vacc : t->acc).at;
-		emit_position(t);
-		t->last = last;
 	}
 }

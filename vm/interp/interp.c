@@ -12,15 +12,23 @@
 #include "vm/interp/handlers.h"
 #include "vm/interp/translate.h"
 
-enum { CHUNK_WORDS = 8192, CHUNK_FUNCS_MAX = 512 };
+enum {
+	CHUNK_WORDS_MIN = 2048, /* of the first chunk; each is twice as large as the one before */
+	CHUNK_WORDS_MAX = 8192,
+	WORDS_PER_FUNC = 16,    /* there is room for so many functions */
+	BODY_BYTES_KEEP = 65536, /* a larger one's translation is not kept for the next */
+};
 
-/* Code of many functions in one block, so that an address leads to its function quickly. */
+/*
+ * Code of many functions, each followed by its positions, in one block, so that an address leads to
+ * its function quickly.
+ */
 struct code_chunk {
 	struct code_chunk *next;
 	uint32_t used, capacity; /* words */
-	uint32_t func_count;
-	struct interp_func *funcs[CHUNK_FUNCS_MAX]; /* ordered by address */
-	union word words[];
+	uint32_t func_count, func_capacity;
+	union word *words; /* in the block, behind the functions */
+	struct interp_func *funcs[]; /* ordered by address */
 };
 
 struct interp_lock {
@@ -34,10 +42,7 @@ module_code_free(void *code)
 {
 	struct interp_module *im = code;
 	const struct vm_engine *engine = im->module->engine;
-	uint32_t count = im->module->func_count - im->module->func_import_count;
 
-	for (uint32_t i = 0; i < count; i++)
-		engine_free(engine, im->funcs[i].positions);
 	while (im->chunks != NULL) {
 		struct code_chunk *next = im->chunks->next;
 
@@ -46,6 +51,7 @@ module_code_free(void *code)
 	}
 	if (im->lock != NULL)
 		pthread_mutex_destroy(&im->lock->mutex);
+	translation_free(im->translation);
 	engine_free(engine, im->lock);
 	engine_free(engine, im);
 }
@@ -89,11 +95,12 @@ module_code(struct vm_module *module, bool metered, void **out_code, struct vm_e
 
 		if (made == NULL)
 			return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
-		slot->free_fn = module_code_free;
-		if (atomic_compare_exchange_strong(&slot->code, &code, made))
+		if (atomic_compare_exchange_strong(&slot->code, &code, made)) {
+			slot->free_fn = module_code_free;
 			code = made;
-		else
+		} else {
 			module_code_free(made); /* another thread was quicker */
+		}
 	}
 	*out_code = code;
 	return VM_OK;
@@ -109,6 +116,31 @@ func_code(void *code, uint32_t function)
 
 /* --- translation --------------------------------------------------------------------------- */
 
+static struct code_chunk *
+chunk_new(struct interp_module *im, uint32_t words)
+{
+	uint32_t capacity = im->chunks == NULL ? CHUNK_WORDS_MIN : 2 * im->chunks->capacity;
+
+	if (capacity > CHUNK_WORDS_MAX)
+		capacity = CHUNK_WORDS_MAX;
+	if (capacity < words)
+		capacity = words;
+	uint32_t funcs = capacity / WORDS_PER_FUNC + 1;
+	struct code_chunk *chunk = engine_alloc(
+	    im->module->engine, sizeof(*chunk) + (size_t)funcs * sizeof(chunk->funcs[0]) +
+	                            (size_t)capacity * sizeof(chunk->words[0]));
+	if (chunk == NULL)
+		return NULL;
+	*chunk = (struct code_chunk){
+		.next = im->chunks,
+		.capacity = capacity,
+		.func_capacity = funcs,
+		.words = (union word *)(chunk->funcs + funcs),
+	};
+	im->chunks = chunk;
+	return chunk;
+}
+
 /* Room for a function's code, behind that of others where it fits. */
 static union word *
 chunk_take(struct interp_module *im, struct interp_func *func, uint32_t words)
@@ -116,51 +148,57 @@ chunk_take(struct interp_module *im, struct interp_func *func, uint32_t words)
 	struct code_chunk *chunk = im->chunks;
 
 	if (chunk == NULL || chunk->capacity - chunk->used < words ||
-	    chunk->func_count == CHUNK_FUNCS_MAX) {
-		uint32_t capacity = words > CHUNK_WORDS ? words : CHUNK_WORDS;
-
-		chunk = engine_alloc(im->module->engine,
-		                     sizeof(*chunk) + (size_t)capacity * sizeof(union word));
-		if (chunk == NULL)
-			return NULL;
-		chunk->used = 0;
-		chunk->capacity = capacity;
-		chunk->func_count = 0;
-		chunk->next = im->chunks;
-		im->chunks = chunk;
-	}
+	    chunk->func_count == chunk->func_capacity)
+		chunk = chunk_new(im, words);
+	if (chunk == NULL)
+		return NULL;
 	union word *at = chunk->words + chunk->used;
 	chunk->used += words;
 	chunk->funcs[chunk->func_count++] = func;
 	return at;
 }
 
+/* Copy what was made to where it stays, and let others see it. */
+static bool
+publish(struct interp_func *func, const struct translated *made)
+{
+	union word *code =
+	    chunk_take(func->module, func, made->word_count + made->position_count);
+
+	if (code == NULL)
+		return false;
+	memcpy(code, made->code, made->word_count * sizeof(*code));
+	func->word_count = made->word_count;
+	func->positions = (struct interp_position *)(code + made->word_count);
+	func->position_count = made->position_count;
+	if (made->position_count > 0)
+		memcpy(func->positions, made->positions,
+		       made->position_count * sizeof(*made->positions));
+	func->link_slot = made->link_slot;
+	func->frame_slots = made->frame_slots;
+	atomic_store_explicit(&func->code, code, memory_order_release);
+	return true;
+}
+
 static enum vm_status
 translate_locked(struct interp_func *func, struct vm_error *err)
 {
 	struct interp_module *im = func->module;
-	const struct vm_engine *engine = im->module->engine;
 	struct translated made;
 
 	if (func->code != NULL)
 		return VM_OK;
-	enum vm_status st = translate_function(func, &made, err);
-	if (st != VM_OK)
-		return st;
-	union word *code = chunk_take(im, func, made.word_count);
-	if (code == NULL) {
-		engine_free(engine, made.positions);
+	if (im->translation == NULL)
+		im->translation = translation_new(im);
+	if (im->translation == NULL)
+		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
+	enum vm_status st = translation_run(im->translation, func, &made, err);
+	if (st == VM_OK && !publish(func, &made))
 		st = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
-	} else {
-		memcpy(code, made.code, made.word_count * sizeof(*code));
-		func->word_count = made.word_count;
-		func->positions = made.positions;
-		func->position_count = made.position_count;
-		func->link_slot = made.link_slot;
-		func->frame_slots = made.frame_slots;
-		atomic_store_explicit(&func->code, code, memory_order_release);
+	if (im->module->funcs[func->index].body_size > BODY_BYTES_KEEP) {
+		translation_free(im->translation);
+		im->translation = NULL;
 	}
-	engine_free(engine, made.code);
 	return st;
 }
 
@@ -252,28 +290,6 @@ interp_fail(const union word *at, union vm_slot *frame, struct vm_instance *inst
 	return status;
 }
 
-static void
-add_frame(struct vm_error *err, const struct vm_module *module, const struct interp_func *func,
-          const union word *ip)
-{
-	if (err->frame_count == VM_ERROR_FRAMES_MAX) {
-		err->frames_omitted++;
-		return;
-	}
-	struct vm_frame *frame = &err->frames[err->frame_count++];
-	struct vm_str name = vm_module_function_name(module, func->index);
-	size_t len = name.len < VM_FRAME_NAME_MAX - 1 ? name.len : VM_FRAME_NAME_MAX - 1;
-
-	frame->function = func->index;
-	frame->offset = interp_offset(func, ip);
-	memcpy(frame->name, name.data, len);
-	frame->name[len] = '\0';
-	if (err->frame_count == 1) {
-		err->function = frame->function;
-		err->offset = frame->offset;
-	}
-}
-
 /* Walk the links from where the program stopped to the outermost frame of this entry. */
 static void
 add_backtrace(struct vm_run *run, struct vm_error *err)
@@ -287,7 +303,7 @@ add_backtrace(struct vm_run *run, struct vm_error *err)
 
 		if (func == NULL)
 			return;
-		add_frame(err, instance->module, func, ip);
+		rt_add_frame(err, instance->module, func->index, interp_offset(func, ip));
 		const union vm_slot *link = frame + func->link_slot;
 		ip = link[LINK_IP].ref;
 		frame = link[LINK_FP].ref;

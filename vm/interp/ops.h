@@ -20,7 +20,9 @@
 
 #ifdef VM_INTERP_LOOP
 
-#define HANDLER(name) VM_GUEST_TEXT enum vm_status name(UNUSED struct interp_regs *r)
+#define HANDLER(name)                                                                              \
+	handler_fn name;                                                                           \
+	VM_GUEST_TEXT enum vm_status name(UNUSED struct interp_regs *r)
 #define ip (r->ip)
 #define fp (r->fp)
 #define mem (r->mem)
@@ -39,6 +41,7 @@
 #else
 
 #define HANDLER(name)                                                                              \
+	handler_fn name;                                                                           \
 	VM_GUEST_TEXT enum vm_status name(                                                         \
 	    UNUSED const union word *ip, UNUSED union vm_slot *fp, UNUSED uint8_t *mem,            \
 	    UNUSED uint64_t acc, UNUSED struct vm_instance *inst, UNUSED vec vacc)

@@ -277,7 +277,6 @@ call_out(struct vm_func *func, struct vm_instance *caller, union vm_slot *slots)
 	if (slots + used > run->stack_end)
 		return vm_error_trap(run->err, VM_TRAP_STACK_OVERFLOW, "call stack exhausted");
 	run->top = slots + used;
-	run->caller = caller;
 	enum vm_status status = func->entry(func, run, slots);
 	run->top = top;
 	if (status == VM_OK && run->stop != 0) {

@@ -48,7 +48,7 @@
 #define EFFECTIVE_SUM(x, y) (mem + (uint64_t)(uint32_t)((x) + (y)) + ip[2].u64)
 
 #define LOAD_ONE(symbol, name, R, address, words, to)                                              \
-	static HANDLER(name)                                                                       \
+	HANDLER(name)                                                                              \
 	{                                                                                          \
 		PIN_IP();                                                                          \
 		T_##R value = CONVERT_##R(UNALIGNED(MEM_##symbol, address).v);                     \
@@ -67,13 +67,7 @@
 	LOAD_FORM(symbol, A, R, EFFECTIVE(acc), 2)                                                 \
 	LOAD_FORM(symbol, SS, R, EFFECTIVE_SUM(fp[ip[1].a].u32, fp[ip[1].b].u32), 3)               \
 	LOAD_FORM(symbol, AS, R, EFFECTIVE_SUM((uint32_t)acc, fp[ip[1].b].u32), 3)                 \
-	const handler load_##symbol[FORM_LOAD_COUNT][2] = {                                        \
-		{ h_##symbol##_S_S, h_##symbol##_S_A },                                            \
-		{ h_##symbol##_A_S, h_##symbol##_A_A },                                            \
-		{ h_##symbol##_SS_S, h_##symbol##_SS_A },                                          \
-		{ h_##symbol##_AS_S, h_##symbol##_AS_A },                                          \
-	};                                                                                         \
-	static HANDLER(h_##symbol##_any)                                                           \
+	HANDLER(h_##symbol##_any)                                                                  \
 	{                                                                                          \
 		uint8_t *at = checked_address(inst->memories[ip[3].u64], fp[ip[1].a], ip[2].u64,   \
 		                              sizeof(MEM_##symbol));                               \
@@ -82,11 +76,10 @@
 		T_##R value = CONVERT_##R(UNALIGNED(MEM_##symbol, at).v);                          \
 		TO_SLOT_##R(ip[1].d, value);                                                       \
 		NEXT(4);                                                                           \
-	}                                                                                          \
-	const handler load_any_##symbol = h_##symbol##_any;
+	}
 
 #define STORE_FORM(symbol, form, address, value)                                                   \
-	static HANDLER(h_##symbol##_##form)                                                        \
+	HANDLER(h_##symbol##_##form)                                                               \
 	{                                                                                          \
 		MEM_##symbol stored = (MEM_##symbol)(value);                                       \
 		PIN_IP();                                                                          \
@@ -104,26 +97,17 @@
 #define STORE_INTEGER(symbol)                                                                      \
 	STORE_FORM(symbol, SA, EFFECTIVE(fp[ip[1].a_].u32), acc)                                   \
 	STORE_FORM(symbol, SI, EFFECTIVE(fp[ip[1].a_].u32), (int16_t)ip[1].d_)                     \
-	STORE_FORM(symbol, AI, EFFECTIVE(acc), (int16_t)ip[1].d_)                                  \
-	const handler store_##symbol[FORM_STORE_COUNT] = {                                         \
-		[STORE_SS] = h_##symbol##_SS, [STORE_SA] = h_##symbol##_SA,                        \
-		[STORE_AS] = h_##symbol##_AS, [STORE_SI] = h_##symbol##_SI,                        \
-		[STORE_AI] = h_##symbol##_AI,                                                      \
-	};
+	STORE_FORM(symbol, AI, EFFECTIVE(acc), (int16_t)ip[1].d_)
 
 #define STORE_FLOAT(symbol, value)                                                                 \
 	STORE_FORM(symbol, SA, EFFECTIVE(fp[ip[1].a_].u32), value)                                 \
-	STORE_FORM(symbol, AV, EFFECTIVE(acc), value)                                              \
-	const handler store_##symbol[FORM_STORE_COUNT] = {                                         \
-		[STORE_SS] = h_##symbol##_SS, [STORE_SA] = h_##symbol##_SA,                        \
-		[STORE_AS] = h_##symbol##_AS, [STORE_AV] = h_##symbol##_AV,                        \
-	};
+	STORE_FORM(symbol, AV, EFFECTIVE(acc), value)
 
 #define ROW_STORE(symbol, A)                                                                       \
 	STORE_FORM(symbol, SS, EFFECTIVE(fp[ip[1].a_].u32), SLOT_##A(ip[1].d_))                    \
 	STORE_FORM(symbol, AS, EFFECTIVE(acc), SLOT_##A(ip[1].d_))                                 \
 	STORE_ACC_##A(symbol)                                                                      \
-	static HANDLER(h_##symbol##_any)                                                           \
+	HANDLER(h_##symbol##_any)                                                                  \
 	{                                                                                          \
 		uint8_t *at = checked_address(inst->memories[ip[3].u64], fp[ip[1].a], ip[2].u64,   \
 		                              sizeof(MEM_##symbol));                               \
@@ -131,8 +115,7 @@
 			TRAP(VM_TRAP_MEMORY_BOUNDS);                                               \
 		UNALIGNED(MEM_##symbol, at).v = (MEM_##symbol)SLOT_##A(ip[1].d);                   \
 		NEXT(4);                                                                           \
-	}                                                                                          \
-	const handler store_any_##symbol = h_##symbol##_any;
+	}
 
 #define ROW_COMPARE(symbol, A)
 #define ROW_BINARY(symbol, A, R)

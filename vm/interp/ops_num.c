@@ -8,7 +8,7 @@
 /* --- one operand --------------------------------------------------------------------------- */
 
 #define UNARY_FORM(symbol, form, src, IN, OUT)                                                     \
-	static HANDLER(h_##symbol##_##form##_S)                                                    \
+	HANDLER(h_##symbol##_##form##_S)                                                           \
 	{                                                                                          \
 		enum vm_trap trap = VM_TRAP_NONE;                                                  \
 		T_##OUT result = num_##symbol(src, &trap);                                         \
@@ -17,7 +17,7 @@
 		TO_SLOT_##OUT(ip[1].d, result);                                                    \
 		NEXT(2);                                                                           \
 	}                                                                                          \
-	static HANDLER(h_##symbol##_##form##_A)                                                    \
+	HANDLER(h_##symbol##_##form##_A)                                                           \
 	{                                                                                          \
 		enum vm_trap trap = VM_TRAP_NONE;                                                  \
 		T_##OUT result = num_##symbol(src, &trap);                                         \
@@ -29,16 +29,12 @@
 
 #define UNARY(symbol, IN, OUT)                                                                     \
 	UNARY_FORM(symbol, S, SLOT_##IN(ip[1].a), IN, OUT)                                         \
-	UNARY_FORM(symbol, A, ACC_##IN, IN, OUT)                                                   \
-	const handler unary_##symbol[FORM1_COUNT][2] = {                                           \
-		{ h_##symbol##_S_S, h_##symbol##_S_A },                                            \
-		{ h_##symbol##_A_S, h_##symbol##_A_A },                                            \
-	};
+	UNARY_FORM(symbol, A, ACC_##IN, IN, OUT)
 
 /* --- two operands -------------------------------------------------------------------------- */
 
 #define BINARY_FORM(symbol, form, x, y, words, OUT)                                                \
-	static HANDLER(h_##symbol##_##form##_S)                                                    \
+	HANDLER(h_##symbol##_##form##_S)                                                           \
 	{                                                                                          \
 		enum vm_trap trap = VM_TRAP_NONE;                                                  \
 		T_##OUT result = num_##symbol(x, y, &trap);                                        \
@@ -47,7 +43,7 @@
 		TO_SLOT_##OUT(ip[1].d, result);                                                    \
 		NEXT(words);                                                                       \
 	}                                                                                          \
-	static HANDLER(h_##symbol##_##form##_A)                                                    \
+	HANDLER(h_##symbol##_##form##_A)                                                           \
 	{                                                                                          \
 		enum vm_trap trap = VM_TRAP_NONE;                                                  \
 		T_##OUT result = num_##symbol(x, y, &trap);                                        \
@@ -57,8 +53,6 @@
 		NEXT(words);                                                                       \
 	}
 
-#define BINARY_ROW(symbol, form) { h_##symbol##_##form##_S, h_##symbol##_##form##_A }
-
 #define BINARY(symbol, IN, OUT)                                                                    \
 	BINARY_FORM(symbol, SS, SLOT_##IN(ip[1].a), SLOT_##IN(ip[1].b), 2, OUT)                    \
 	BINARY_FORM(symbol, AS, ACC_##IN, SLOT_##IN(ip[1].b), 2, OUT)                              \
@@ -66,12 +60,7 @@
 	BINARY_FORM(symbol, SI, SLOT_##IN(ip[1].a), IMM_##IN, IMM_WORDS_##IN, OUT)                 \
 	BINARY_FORM(symbol, AI, ACC_##IN, IMM_##IN, IMM_WORDS_##IN, OUT)                           \
 	BINARY_FORM(symbol, IS, IMM_##IN, SLOT_##IN(ip[1].a), IMM_WORDS_##IN, OUT)                 \
-	BINARY_FORM(symbol, IA, IMM_##IN, ACC_##IN, IMM_WORDS_##IN, OUT)                           \
-	const handler binary_##symbol[FORM2_COUNT][2] = {                                          \
-		BINARY_ROW(symbol, SS), BINARY_ROW(symbol, AS), BINARY_ROW(symbol, SA),            \
-		BINARY_ROW(symbol, SI), BINARY_ROW(symbol, AI), BINARY_ROW(symbol, IS),            \
-		BINARY_ROW(symbol, IA),                                                            \
-	};
+	BINARY_FORM(symbol, IA, IMM_##IN, ACC_##IN, IMM_WORDS_##IN, OUT)
 
 /* --- comparison and branch in one ----------------------------------------------------------- */
 
@@ -84,7 +73,7 @@
  * branches look at the stop flag, so that every loop does.
  */
 #define BRANCH_ONE(symbol, name, x, y, words, sense, check)                                        \
-	static HANDLER(name)                                                                       \
+	HANDLER(name)                                                                              \
 	{                                                                                          \
 		enum vm_trap trap = VM_TRAP_NONE;                                                  \
 		T_i result = num_##symbol(x, y, &trap);                                            \
@@ -104,12 +93,6 @@
 	BRANCH_ONE(symbol, hb_##symbol##_##form##_ff, x, y, words, 0, 0)                           \
 	BRANCH_ONE(symbol, hb_##symbol##_##form##_fb, x, y, words, 0, 1)
 
-#define BRANCH_ROW(symbol, form)                                                                   \
-	{                                                                                          \
-		{ hb_##symbol##_##form##_tf, hb_##symbol##_##form##_tb },                          \
-		{ hb_##symbol##_##form##_ff, hb_##symbol##_##form##_fb },                          \
-	}
-
 #define IMM16_i ((uint32_t)(int16_t)ip[1].a_)
 #define IMM16_l ((uint64_t)(int16_t)ip[1].a_)
 #define IMM16_f IMM_f
@@ -120,13 +103,7 @@
 	BRANCH_FORM(symbol, SS, SLOT_##IN(ip[1].d_), SLOT_##IN(ip[1].a_), 2)                       \
 	BRANCH_FORM(symbol, AS, ACC_##IN, SLOT_##IN(ip[1].a_), 2)                                  \
 	BRANCH_FORM(symbol, SI, SLOT_##IN(ip[1].d_), IMM16_##IN, IMM_WORDS_##IN)                   \
-	BRANCH_FORM(symbol, AI, ACC_##IN, IMM16_##IN, IMM_WORDS_##IN)                              \
-	const handler branch_##symbol[FORM_BRANCH_COUNT][2][2] = {                                 \
-		BRANCH_ROW(symbol, SS),                                                            \
-		BRANCH_ROW(symbol, AS),                                                            \
-		BRANCH_ROW(symbol, SI),                                                            \
-		BRANCH_ROW(symbol, AI),                                                            \
-	};
+	BRANCH_FORM(symbol, AI, ACC_##IN, IMM16_##IN, IMM_WORDS_##IN)
 
 /* --- rows ----------------------------------------------------------------------------------- */
 

@@ -29,12 +29,11 @@ v128_to(void *to, union v128 v)
 
 /* Each shape's handler computes into value, then stores it. */
 #define VECTOR_HANDLER(symbol, ...)                                                                \
-	static HANDLER(h_##symbol)                                                                 \
+	HANDLER(h_##symbol)                                                                        \
 	{                                                                                          \
 		__VA_ARGS__                                                                        \
 		NEXT(2);                                                                           \
-	}                                                                                          \
-	const handler vector_##symbol = h_##symbol;
+	}
 
 #define VECTOR_NONE_v_v(symbol) VECTOR_HANDLER(symbol, TO_V(simd_##symbol(V(ip[1].a)));)
 #define VECTOR_NONE_vv_v(symbol)                                                                   \
@@ -116,14 +115,13 @@ v128_to(void *to, union v128 v)
 #define VECTOR_LANE_vd_v(symbol) REPLACE_(symbol, LANES_##symbol)
 
 #define VECTOR_SHUFFLE_vv_v(symbol)                                                                \
-	static HANDLER(h_##symbol)                                                                 \
+	HANDLER(h_##symbol)                                                                        \
 	{                                                                                          \
 		uint8_t lanes[16];                                                                 \
 		memcpy(lanes, &ip[2], sizeof(lanes));                                              \
 		TO_V(simd_I8X16_SHUFFLE(V(ip[1].a), V(ip[1].b), lanes));                           \
 		NEXT(4);                                                                           \
-	}                                                                                          \
-	const handler vector_##symbol = h_##symbol;
+	}
 
 /* --- memory -------------------------------------------------------------------------------- */
 
@@ -199,7 +197,7 @@ zero_extended(const uint8_t *p, size_t width)
 
 /* Word 2 the offset, word 3 the memory and above it the lane. */
 #define VECTOR_ACCESS(symbol, ...)                                                                 \
-	static HANDLER(h_##symbol)                                                                 \
+	HANDLER(h_##symbol)                                                                        \
 	{                                                                                          \
 		uint8_t *p = checked_address(inst->memories[(uint32_t)ip[3].u64], fp[ip[1].a],     \
 		                             ip[2].u64, WIDTH_##symbol);                           \
@@ -209,8 +207,7 @@ zero_extended(const uint8_t *p, size_t width)
 			TRAP(VM_TRAP_MEMORY_BOUNDS);                                               \
 		__VA_ARGS__                                                                        \
 		NEXT(4);                                                                           \
-	}                                                                                          \
-	const handler vector_##symbol = h_##symbol;
+	}
 
 #define VECTOR_MEMARG_a_v(symbol) VECTOR_ACCESS(symbol, TO_V(LOADED_##symbol(p));)
 #define VECTOR_MEMARG_av_(symbol) VECTOR_ACCESS(symbol, v128_to(p, V(ip[1].b));)

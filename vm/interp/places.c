@@ -6,24 +6,6 @@
  */
 #include "vm/interp/translation.h"
 
-uint32_t
-place_top_slot(const struct translation *t)
-{
-	if (t->depth == 0)
-		return t->first_slot;
-	const struct entry *top = &t->stack[t->depth - 1];
-	return top->slot + letter_slots(top->letter);
-}
-
-void
-place_need_frame(struct translation *t, uint64_t slots)
-{
-	if (slots > t->engine->limits.frame_slots_max)
-		t->failed = VM_E_LIMIT;
-	else if (slots > t->frame_slots)
-		t->frame_slots = (uint32_t)slots;
-}
-
 static handler
 move_from_accumulator(char letter)
 {
@@ -86,23 +68,35 @@ place_in_slot(struct translation *t, struct entry *e)
 
 /* --- pushing and popping ------------------------------------------------------------------- */
 
-static struct entry *
-push(struct translation *t, enum place place, char letter)
+/*
+ * Prepare for a push to a slot that is more than a write: let frame and stack grow, and bring the
+ * operand that becomes too deep to be looked for into its slot. False after a failure.
+ */
+VM_COLD static bool
+push_room(struct translation *t, uint32_t slot)
 {
-	static _Thread_local struct entry scratch;
-	uint32_t slot = place_top_slot(t);
-
 	place_need_frame(t, (uint64_t)slot + 2);
 	if (t->failed != VM_OK ||
 	    !translation_reserve(t, (void **)&t->stack, &t->stack_capacity,
 	                         (uint64_t)t->depth + 1, sizeof(*t->stack)))
-		return &scratch;
+		return false;
+	t->depth_limit = t->stack_capacity < LAZY_MAX ? t->stack_capacity : LAZY_MAX;
 	if (t->depth >= LAZY_MAX) {
 		struct entry *deep = &t->stack[t->depth - LAZY_MAX];
 
 		if (deep->place != PLACE_CONST)
 			place_materialise(t, deep);
 	}
+	return true;
+}
+
+static inline struct entry *
+push(struct translation *t, enum place place, char letter)
+{
+	uint32_t slot = place_top_slot(t);
+
+	if ((slot + 2 > t->frame_slots || t->depth >= t->depth_limit) && !push_room(t, slot))
+		return &t->scratch_entry;
 	struct entry *e = &t->stack[t->depth++];
 	*e = (struct entry){
 		.place = (uint8_t)place,
@@ -130,7 +124,9 @@ place_push_written(struct translation *t, char letter)
 void
 place_push_local(struct translation *t, uint32_t index)
 {
-	push(t, PLACE_LOCAL, t->local_letters[index])->local = t->local_slots[index];
+	const struct local *local = &t->locals[index];
+
+	push(t, PLACE_LOCAL, local->letter)->local = local->slot;
 }
 
 void
@@ -147,37 +143,24 @@ place_push_types(struct translation *t, const vm_valtype *types, uint32_t count)
 }
 
 union word *
-place_push_result(struct translation *t, const handler pair[2], uint32_t words, char letter,
+place_push_result(struct translation *t, struct handler_pair pair, uint32_t words, char letter,
                   enum vm_op op, uint8_t form)
 {
 	struct accumulator *acc = letter_is_float(letter) ? &t->vacc : &t->acc;
 
-	place_spill(t, acc);
+	if (acc->entry != NO_ENTRY)
+		place_spill(t, acc);
 	uint32_t slot = place_top_slot(t);
-	union word *at = emit_words(t, pair[1], words);
+	union word *at = emit_words(t, pair.to_acc, words);
 	at[1].d = (uint16_t)slot;
 	uint32_t index = t->last;
 	struct entry *e = push(t, letter_is_float(letter) ? PLACE_VACC : PLACE_ACC, letter);
 	e->producer = index;
 	*acc = (struct accumulator){
-		.entry = t->depth - 1, .at = index, .to_slot = pair[0], .op = op, .form = form
+		.entry = t->depth - 1, .at = index, .to_slot = pair.to_slot, .op = op, .form = form
 	};
 	/* push may have emitted, and so moved the code. */
 	return t->failed == VM_OK ? t->code + index : at;
-}
-
-struct entry
-place_pop(struct translation *t)
-{
-	if (t->depth == 0) { /* only after a failure */
-		return (struct entry){ .letter = 'i' };
-	}
-	struct entry e = t->stack[--t->depth];
-	if (e.place == PLACE_ACC)
-		t->acc.entry = NO_ENTRY;
-	else if (e.place == PLACE_VACC)
-		t->vacc.entry = NO_ENTRY;
-	return e;
 }
 
 bool

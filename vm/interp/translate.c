@@ -14,12 +14,9 @@ enum {
 	WORDS_SPARE = 65536,
 };
 
-/* Report the first failure, if there was one. */
 static enum vm_status
-finish(struct translation *t, struct vm_error *err)
+report_failure(const struct translation *t, struct vm_error *err)
 {
-	if (t->failed == VM_OK)
-		return VM_OK;
 	if (t->failed == VM_E_LIMIT)
 		return vm_error_set(err, VM_E_LIMIT, t->offset,
 		                    "function %u needs a frame of more than %llu slots, "
@@ -35,6 +32,13 @@ finish(struct translation *t, struct vm_error *err)
 	                    t->func->index);
 }
 
+/* Report the first failure, if there was one. */
+static inline enum vm_status
+finish(const struct translation *t, struct vm_error *err)
+{
+	return t->failed == VM_OK ? VM_OK : report_failure(t, err);
+}
+
 static struct translation *
 translation_of(struct vm_backend *b)
 {
@@ -48,25 +52,22 @@ on_begin(struct vm_backend *b, const struct walk_func *func, struct vm_error *er
 	uint64_t slot = 0;
 
 	t->type = func->type;
-	t->local_slots = engine_alloc_zeroed(t->engine, func->local_count + 1u, sizeof(uint16_t));
-	t->local_letters = engine_alloc_zeroed(t->engine, func->local_count + 1u, 1);
-	if (t->local_slots == NULL || t->local_letters == NULL) {
-		t->failed = VM_E_NOMEM;
+	if (!translation_reserve(t, (void **)&t->locals, &t->local_capacity, func->local_count,
+	                         sizeof(*t->locals)) ||
+	    !translation_reserve(t, (void **)&t->controls, &t->control_capacity, 1,
+	                         sizeof(*t->controls)))
 		return finish(t, err);
-	}
 	for (uint32_t i = 0; i < func->local_count; i++) {
-		t->local_slots[i] = (uint16_t)slot;
-		t->local_letters[i] = letter_of(func->locals[i]);
-		slot += letter_slots(t->local_letters[i]);
+		char letter = letter_of(func->locals[i]);
+
+		t->locals[i] = (struct local){ (uint16_t)slot, letter };
+		slot += letter_slots(letter);
 	}
 	/* The caller's view of the frame: results come back in the slots of the arguments. */
 	uint64_t link = slot > func->type->result_slots ? slot : func->type->result_slots;
 	place_need_frame(t, link + LINK_SLOTS + 2);
 	t->link_slot = (uint32_t)link;
 	t->first_slot = (uint32_t)link + LINK_SLOTS;
-	if (!translation_reserve(t, (void **)&t->controls, &t->control_capacity, 1,
-	                         sizeof(*t->controls)))
-		return finish(t, err);
 	t->controls[0] = (struct control){ .op = VM_OP_BLOCK, .patches = NO_WORD,
 		                           .table_patches = NO_WORD, .else_patch = NO_WORD,
 		                           .table = NO_WORD };
@@ -253,49 +254,75 @@ static const struct vm_backend_ops backend_ops = {
 	.charge_total = on_charge_total,
 };
 
-enum vm_status
-translate_function(struct interp_func *func, struct translated *out, struct vm_error *err)
+struct translation *
+translation_new(struct interp_module *module)
 {
-	struct vm_module *module = func->module->module;
-	const struct vm_engine *engine = module->engine;
-	struct translation t = {
-		.base = { .ops = &backend_ops, .wants_fuel = func->module->metered },
-		.engine = engine,
-		.func = func,
-		.count_max = WORDS_SPARE +
-		             WORDS_PER_BYTE_MAX * module->funcs[func->index].body_size,
-		.acc = { .entry = NO_ENTRY, .op = VM_OP_COUNT },
-		.vacc = { .entry = NO_ENTRY, .op = VM_OP_COUNT },
-		.last = NO_WORD,
-		.failed = VM_OK,
-	};
-	enum vm_status st = VM_E_NOMEM;
+	const struct vm_engine *engine = module->module->engine;
+	struct translation *t = engine_alloc_zeroed(engine, 1, sizeof(*t));
 
-	t.walker = walker_new(module);
-	if (t.walker == NULL) {
-		(void)vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
-		goto done;
+	if (t == NULL)
+		return NULL;
+	t->base = (struct vm_backend){ .ops = &backend_ops, .wants_fuel = module->metered };
+	t->engine = engine;
+	t->walker = walker_new(module->module);
+	if (t->walker == NULL) {
+		engine_free(engine, t);
+		return NULL;
 	}
-	st = walker_run(t.walker, func->index, &t.base, err);
+	return t;
+}
+
+void
+translation_free(struct translation *t)
+{
+	if (t == NULL)
+		return;
+	walker_free(t->walker);
+	engine_free(t->engine, t->code);
+	engine_free(t->engine, t->positions);
+	engine_free(t->engine, t->stack);
+	engine_free(t->engine, t->controls);
+	engine_free(t->engine, t->locals);
+	engine_free(t->engine, t);
+}
+
+/* Forget the function before; only the arrays stay. Code most often has a word for each byte. */
+static void
+start(struct translation *t, struct interp_func *func)
+{
+	const struct vm_module *module = func->module->module;
+
+	t->func = func;
+	t->count = 0;
+	t->count_max = WORDS_SPARE + WORDS_PER_BYTE_MAX * module->funcs[func->index].body_size;
+	t->position_count = 0;
+	t->depth = 0;
+	t->control_depth = 0;
+	t->frame_slots = 0;
+	t->acc = (struct accumulator){ .entry = NO_ENTRY, .op = VM_OP_COUNT };
+	t->vacc = t->acc;
+	t->last = NO_WORD;
+	t->offset = module->funcs[func->index].body_offset;
+	t->failed = VM_OK;
+	t->count_limit = 0;
+	(void)emit_room(t, module->funcs[func->index].body_size);
+}
+
+enum vm_status
+translation_run(struct translation *t, struct interp_func *func, struct translated *out,
+                struct vm_error *err)
+{
+	start(t, func);
+	enum vm_status st = walker_run(t->walker, func->index, &t->base, err);
 	if (st != VM_OK)
-		goto done;
+		return st;
 	*out = (struct translated){
-		.code = t.code,
-		.word_count = t.count,
-		.positions = t.positions,
-		.position_count = t.position_count,
-		.link_slot = t.link_slot,
-		.frame_slots = t.frame_slots + LINK_SLOTS,
+		.code = t->code,
+		.word_count = t->count,
+		.positions = t->positions,
+		.position_count = t->position_count,
+		.link_slot = t->link_slot,
+		.frame_slots = t->frame_slots + LINK_SLOTS,
 	};
-	t.code = NULL;
-	t.positions = NULL;
-done:
-	walker_free(t.walker);
-	engine_free(engine, t.code);
-	engine_free(engine, t.positions);
-	engine_free(engine, t.stack);
-	engine_free(engine, t.controls);
-	engine_free(engine, t.local_slots);
-	engine_free(engine, t.local_letters);
-	return st;
+	return VM_OK;
 }

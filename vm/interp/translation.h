@@ -23,7 +23,7 @@
  * functions stay safe to call behind it, and the back-end reports it to the walker. Whoever reads
  * the code or the stack directly looks at failed before.
  *
- * Owns:    the arrays of the translation (translate_function frees them)
+ * Owns:    the arrays of the translation, which are kept from function to function
  * Threads: one translation of a module at a time (interp.c's lock)
  */
 #pragma once
@@ -51,9 +51,11 @@ struct entry {
 	uint8_t place;  /* enum place */
 	char letter;    /* i l f d v; references are l */
 	uint16_t slot;  /* canonical */
-	uint16_t local; /* PLACE_LOCAL: its slot */
 	uint32_t producer; /* instruction that writes it to word 1's d, or NO_WORD */
-	uint64_t bits;  /* PLACE_CONST */
+	union {
+		uint64_t bits;  /* PLACE_CONST */
+		uint16_t local; /* PLACE_LOCAL: its slot */
+	};
 };
 
 /* What is in an accumulator. */
@@ -77,6 +79,11 @@ struct control {
 	uint32_t landing;     /* ... and where */
 };
 
+struct local {
+	uint16_t slot;
+	char letter;
+};
+
 struct translation {
 	struct vm_backend base;
 	const struct vm_engine *engine;
@@ -86,16 +93,18 @@ struct translation {
 
 	union word *code;
 	uint32_t count, capacity, count_max;
+	uint32_t count_limit; /* room without growing: the least of capacity and count_max */
 	struct interp_position *positions;
 	uint32_t position_count, position_capacity;
 
 	struct entry *stack;
 	uint32_t depth, stack_capacity;
+	uint32_t depth_limit; /* pushes below are simple: the least of capacity and LAZY_MAX */
 	struct control *controls;
 	uint32_t control_depth, control_capacity;
 
-	uint16_t *local_slots;
-	char *local_letters;
+	struct local *locals;
+	uint32_t local_capacity;
 	uint32_t link_slot;
 	uint32_t first_slot; /* of operands */
 	uint32_t frame_slots; /* most used so far */
@@ -105,6 +114,8 @@ struct translation {
 	uint32_t fuel_at;
 	uint64_t offset;     /* of the instruction being translated */
 	enum vm_status failed;
+	union word scratch_words[4]; /* to write to after a failure */
+	struct entry scratch_entry;
 };
 
 /* --- letters of types ---------------------------------------------------------------------- */
@@ -140,19 +151,41 @@ letter_is_float(char letter)
 
 /* --- emit.c: words of code ----------------------------------------------------------------- */
 
+VM_COLD bool translation_grow(struct translation *t, void **array, uint32_t *capacity,
+                              uint64_t want, size_t size);
+
 /*
  * Let an array of elements of size bytes have room for want of them. False, with failed set and
  * the array as it was, when it cannot.
  */
-bool translation_reserve(struct translation *t, void **array, uint32_t *capacity, uint64_t want,
-                         size_t size);
+static inline bool
+translation_reserve(struct translation *t, void **array, uint32_t *capacity, uint64_t want,
+                    size_t size)
+{
+	return want <= *capacity || translation_grow(t, array, capacity, want, size);
+}
+
+/* Let there be room for so many words more, or fail. */
+VM_COLD bool emit_room(struct translation *t, uint32_t words);
 
 /*
  * Emit an instruction of words words (1 to 4), zero but for its handler; one word with no handler
  * is a word of a table. Returns them, valid until something else is emitted; after a failure
  * scratch ones, so that callers need not look.
  */
-union word *emit_words(struct translation *t, handler fn, uint32_t words);
+static inline union word *
+emit_words(struct translation *t, handler fn, uint32_t words)
+{
+	if (words > t->count_limit - t->count && !emit_room(t, words))
+		return t->scratch_words;
+	union word *at = t->code + t->count;
+	at[0].fn = fn;
+	for (uint32_t i = 1; i < words; i++)
+		at[i].u64 = 0;
+	t->last = t->count;
+	t->count += words;
+	return at;
+}
 
 /* Note that the instruction at t->last can trap or call, and where in the binary it came from. */
 void emit_position(struct translation *t);
@@ -174,10 +207,26 @@ place_is_acc(const struct entry *e)
 }
 
 /* The first slot above the operands: the canonical slot of what is pushed next. */
-uint32_t place_top_slot(const struct translation *t);
+static inline uint32_t
+place_top_slot(const struct translation *t)
+{
+	if (t->depth == 0)
+		return t->first_slot;
+	const struct entry *top = &t->stack[t->depth - 1];
+	return top->slot + letter_slots(top->letter);
+}
 
 /* Let the frame have that many slots, or fail with VM_E_LIMIT. */
-void place_need_frame(struct translation *t, uint64_t slots);
+static inline void
+place_need_frame(struct translation *t, uint64_t slots)
+{
+	if (slots <= t->frame_slots)
+		return;
+	if (slots > t->engine->limits.frame_slots_max)
+		t->failed = VM_E_LIMIT;
+	else
+		t->frame_slots = (uint32_t)slots;
+}
 
 /*
  * Push an operand: that is in its canonical slot; that the instruction emitted last wrote to the
@@ -192,16 +241,26 @@ void place_push_types(struct translation *t, const vm_valtype *types, uint32_t c
 
 /*
  * Emit an instruction whose result goes to an accumulator, with the other choice kept for when it
- * must not stay there. pair: handlers with the result to slot d, to the accumulator. op, form:
- * what place_take_back finds, op VM_OP_COUNT for what is never fused. The operands have been
- * popped. Returns the words as emit_words does, with d filled in; the instruction is at the
- * accumulator's at.
+ * must not stay there. op, form: what place_take_back finds, op VM_OP_COUNT for what is never
+ * fused. The operands have been popped. Returns the words as emit_words does, with d filled in;
+ * the instruction is at the accumulator's at.
  */
-union word *place_push_result(struct translation *t, const handler pair[2], uint32_t words,
+union word *place_push_result(struct translation *t, struct handler_pair pair, uint32_t words,
                               char letter, enum vm_op op, uint8_t form);
 
 /* Take the top operand off; if it was in an accumulator that is free for others now. */
-struct entry place_pop(struct translation *t);
+static inline struct entry
+place_pop(struct translation *t)
+{
+	if (t->depth == 0) /* only after a failure */
+		return (struct entry){ .letter = 'i' };
+	struct entry e = t->stack[--t->depth];
+	if (e.place == PLACE_ACC)
+		t->acc.entry = NO_ENTRY;
+	else if (e.place == PLACE_VACC)
+		t->vacc.entry = NO_ENTRY;
+	return e;
+}
 
 /*
  * If the popped value was just made by an instruction that can be fused, take that back: its words

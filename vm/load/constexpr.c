@@ -48,7 +48,8 @@ prepare(struct walker *w, const struct reader *r, struct vm_error *err)
 	w->in.err = err;
 	w->backend = NULL;
 	w->is_const = true;
-	w->is_live = true;
+	w->is_watched = true;
+	walk_set_live(w, true);
 	w->is_counting = false;
 	w->func = (struct walk_func){ .module = w->module };
 	w->has_unset = false;

@@ -5,9 +5,9 @@
 static enum vm_status
 report_enter(struct walker *w)
 {
-	if (w->backend == NULL || !w->is_live)
-		return VM_OK;
-	return w->backend->ops->enter(w->backend, &w->insn, &walk_top(w)->label, w->in.err);
+	struct vm_backend *b = w->listener;
+
+	return b == NULL ? VM_OK : b->ops->enter(b, &w->insn, &walk_top(w)->label, w->in.err);
 }
 
 /* Take the block's parameters and open it. */
@@ -63,7 +63,7 @@ walk_rule_else(struct walker *w)
 	frame->label.has_else = true;
 	frame->label.is_target |= was_live; /* the first arm goes on behind the second */
 	frame->is_polymorphic = false;
-	w->is_live = frame->is_reported;
+	walk_set_live(w, frame->is_reported);
 	if (w->backend != NULL && frame->is_reported) {
 		st = w->backend->ops->else_(w->backend, &w->insn, &frame->label, was_live,
 		                            w->in.err);
@@ -100,15 +100,15 @@ end_block(struct walker *w)
 	if (meets)
 		walk_count_end(w);
 	if (frame->is_reported) {
-		w->is_live = was_live || (label->op != VM_OP_LOOP && label->is_target) ||
-		             (is_if && !label->has_else);
+		walk_set_live(w, was_live || (label->op != VM_OP_LOOP && label->is_target) ||
+		                     (is_if && !label->has_else));
 		if (w->backend != NULL) {
 			st = w->backend->ops->end(w->backend, &w->insn, label, was_live, w->in.err);
 			if (st != VM_OK)
 				return st;
 		}
 	}
-	w->frame_count--;
+	walk_pop_frame(w);
 	st = walk_push_many(w, label->results, label->result_count);
 	if (meets)
 		walk_count_begin(w);
@@ -122,7 +122,7 @@ end_outermost(struct walker *w)
 	enum vm_status st = walk_report_return(w);
 
 	walk_count_end(w);
-	w->frame_count = 0;
+	walk_pop_frame(w);
 	return st;
 }
 
@@ -163,8 +163,9 @@ end_conditional(struct walker *w)
 static enum vm_status
 pass_label_types(struct walker *w, const vm_valtype *types, uint32_t count)
 {
+	if (count == 0)
+		return VM_OK;
 	enum vm_status st = walk_pop_many(w, types, count);
-
 	return st == VM_OK ? walk_push_many(w, types, count) : st;
 }
 
@@ -172,7 +173,7 @@ static enum vm_status
 find_branch_target(struct walker *w, struct walk_frame **out, const vm_valtype **out_types,
                    uint32_t *out_count)
 {
-	enum vm_status st = walk_find_label(w, w->depths[0], out);
+	enum vm_status st = walk_find_label(w, w->insn.imm.labels.depths[0], out);
 
 	if (st == VM_OK)
 		*out_types = walk_label_types(&(*out)->label, out_count);
@@ -298,7 +299,7 @@ walk_rule_br_on_non_null(struct walker *w)
 {
 	struct walk_frame *target;
 	const vm_valtype *types;
-	vm_valtype ref, last;
+	vm_valtype ref, last = VM_VALTYPE_BOTTOM;
 	uint32_t count;
 	enum vm_status st = find_branch_target(w, &target, &types, &count);
 
@@ -330,7 +331,7 @@ static enum vm_status
 branch_on_cast(struct walker *w, bool branches_on_success)
 {
 	struct walk_frame *target;
-	vm_valtype last;
+	vm_valtype last = VM_VALTYPE_BOTTOM;
 	uint32_t count;
 	const vm_valtype from = ref_type(w->insn.imm.cast.from, w->insn.imm.cast.from_null);
 	const vm_valtype to = ref_type(w->insn.imm.cast.to, w->insn.imm.cast.to_null);

@@ -140,25 +140,28 @@ read_block_type(struct walker *w)
 }
 
 static enum vm_status
-read_labels(struct walker *w, uint32_t count)
+read_label(struct walker *w)
 {
-	enum vm_status st = walk_reserve(w, (void **)&w->depths, &w->depth_capacity,
-	                                 (uint64_t)count + 1, sizeof *w->depths);
-
-	for (uint32_t i = 0; i <= count && st == VM_OK; i++)
-		st = input_u32(&w->in, "a label", &w->depths[i]);
-	w->insn.imm.labels = (struct walk_labels){ w->depths, count };
-	return st;
+	w->insn.imm.labels = (struct walk_labels){ &w->depth, 0 };
+	return input_u32(&w->in, "a label", &w->depth);
 }
 
 static enum vm_status
-read_label_vector(struct walker *w)
+read_labels(struct walker *w)
 {
 	uint32_t count;
 	enum vm_status st = input_count(&w->in, "labels of a br_table",
 	                                w->in.engine->limits.br_table_labels_max, &count);
 
-	return st == VM_OK ? read_labels(w, count) : st;
+	if (st == VM_OK)
+		st = walk_reserve(w, (void **)&w->depths, &w->depth_capacity, (uint64_t)count + 1,
+		                  sizeof *w->depths);
+	if (st != VM_OK)
+		return st;
+	for (uint32_t i = 0; i <= count && st == VM_OK; i++)
+		st = input_u32(&w->in, "a label", &w->depths[i]);
+	w->insn.imm.labels = (struct walk_labels){ w->depths, count };
+	return st;
 }
 
 static enum vm_status
@@ -222,10 +225,23 @@ read_select_types(struct walker *w)
  * Alignment, with a flag for a memory index behind it, and offset. Before 64-bit memories the
  * offset was 32 bits wide; since then it is read as 64 and has to fit the memory.
  */
+enum { MEMARG_HAS_MEMORY = 0x40, MEMARG_ALIGN_MAX = 0x3f };
+
+/* The flags say that there is an index of a memory: take that off them and read it. */
+static enum vm_status
+read_memarg_memory(struct walker *w, uint32_t *flags)
+{
+	if (*flags > (MEMARG_HAS_MEMORY | MEMARG_ALIGN_MAX))
+		return walk_fail(w, VM_E_MALFORMED, "malformed memory operand flags: 0x%x",
+		                 (unsigned)*flags);
+	w->in.used |= VM_FEATURE_BIT(MULTI_MEMORY);
+	*flags &= MEMARG_ALIGN_MAX;
+	return input_u32(&w->in, "a memory", &w->insn.imm.memarg.memory);
+}
+
 static enum vm_status
 read_memarg(struct walker *w)
 {
-	enum { HAS_MEMORY = 0x40, ALIGN_MAX = 0x3f };
 	struct walk_memarg *out = &w->insn.imm.memarg;
 	const uint8_t width = opcode_table[w->insn.op].width;
 	uint32_t flags, offset_32;
@@ -235,13 +251,8 @@ read_memarg(struct walker *w)
 		return st;
 	out->memory = 0;
 	out->lane = 0;
-	if (input_has(&w->in, VM_FEATURE_MULTI_MEMORY) && flags > ALIGN_MAX) {
-		if (flags > (HAS_MEMORY | ALIGN_MAX))
-			return walk_fail(w, VM_E_MALFORMED, "malformed memory operand flags: 0x%x",
-			                 (unsigned)flags);
-		w->in.used |= VM_FEATURE_BIT(MULTI_MEMORY);
-		flags &= ALIGN_MAX;
-		st = input_u32(&w->in, "a memory", &out->memory);
+	if (flags > MEMARG_ALIGN_MAX && input_has(&w->in, VM_FEATURE_MULTI_MEMORY)) {
+		st = read_memarg_memory(w, &flags);
 		if (st != VM_OK)
 			return st;
 	}
@@ -261,7 +272,7 @@ read_memarg(struct walker *w)
 		return st;
 	}
 	st = input_u64(&w->in, "an offset", &out->offset);
-	if (st == VM_OK && !out->is_64 && out->offset > UINT32_MAX)
+	if (st == VM_OK && out->offset > UINT32_MAX && !out->is_64)
 		st = walk_fail(w, VM_E_INVALID, "offset out of range for a 32-bit memory: %llu",
 		               (unsigned long long)out->offset);
 	return st;
@@ -348,79 +359,31 @@ read_constant(struct walker *w, enum imm_kind kind)
 	return st == VM_OK ? VM_OK : input_fail_read(&w->in, st, "a constant");
 }
 
-enum vm_status
-walk_read_imm(struct walker *w)
+/* Two indices or counts. */
+static enum vm_status
+read_two(struct walker *w, enum imm_kind kind)
 {
 	struct walk_insn *insn = &w->insn;
-	const enum imm_kind kind = (enum imm_kind)opcode_table[insn->op].imm;
 	uint32_t *const first = &insn->imm.index.index;
 	uint32_t *const second = &insn->imm.index.index2;
 	enum vm_status st;
 
-	switch (kind) {
-	case IMM_NONE:
-		return VM_OK;
-	case IMM_BLOCK:
-		return read_block_type(w);
-	case IMM_LABEL:
-		return read_labels(w, 0);
-	case IMM_LABELS:
-		return read_label_vector(w);
-	case IMM_FUNC:
-		return read_func(w, first);
-	case IMM_TYPE:
-		return read_type(w, first);
+	switch ((unsigned)kind) {
 	case IMM_CALL_INDIRECT:
 		st = read_type(w, first);
 		return st == VM_OK ? read_table(w, second, &insn->is_64) : st;
-	case IMM_TAG:
-		return read_index(w, "tag", w->module->tag_count, first);
-	case IMM_TRY_TABLE:
-		return read_try_table(w);
-	case IMM_SELECT_T:
-		return read_select_types(w);
-	case IMM_LOCAL:
-		return read_index(w, "local", w->func.local_count, first);
-	case IMM_GLOBAL:
-		return read_index(w, "global", w->module->global_count, first);
-	case IMM_TABLE:
-		return read_table(w, first, &insn->is_64);
 	case IMM_TABLE_TABLE:
 		st = read_table(w, first, &insn->is_64);
 		return st == VM_OK ? read_table(w, second, &insn->is_64_source) : st;
-	case IMM_ELEM:
-		return read_elem(w, first);
 	case IMM_ELEM_TABLE:
 		st = read_elem(w, first);
 		return st == VM_OK ? read_table(w, second, &insn->is_64) : st;
-	case IMM_MEMORY:
-		return read_memory(w, first, &insn->is_64);
 	case IMM_MEMORY_MEMORY:
 		st = read_memory(w, first, &insn->is_64);
 		return st == VM_OK ? read_memory(w, second, &insn->is_64_source) : st;
-	case IMM_MEMARG:
-		return read_memarg(w);
-	case IMM_MEMARG_LANE:
-		st = read_memarg(w);
-		return st == VM_OK ? read_lane(w, &insn->imm.memarg.lane) : st;
-	case IMM_DATA:
-		return read_data(w, first);
 	case IMM_DATA_MEMORY:
 		st = read_data(w, first);
 		return st == VM_OK ? read_memory(w, second, &insn->is_64) : st;
-	case IMM_I32:
-	case IMM_I64:
-	case IMM_F32:
-	case IMM_F64:
-		return read_constant(w, kind);
-	case IMM_V128:
-		return read_v128(w);
-	case IMM_SHUFFLE:
-		return read_shuffle(w);
-	case IMM_LANE:
-		return read_lane(w, &insn->imm.lane);
-	case IMM_HEAP:
-		return read_heap(w, &insn->imm.heap);
 	case IMM_FIELD:
 		st = read_type(w, first);
 		return st == VM_OK ? input_u32(&w->in, "a field", second) : st;
@@ -436,8 +399,86 @@ walk_read_imm(struct walker *w)
 	case IMM_TYPE_TYPE:
 		st = read_type(w, first);
 		return st == VM_OK ? read_type(w, second) : st;
+	default:
+		return walk_fail(w, VM_E_UNSUPPORTED, "instruction not supported");
+	}
+}
+
+static enum vm_status
+read_memarg_lane(struct walker *w)
+{
+	enum vm_status st = read_memarg(w);
+
+	return st == VM_OK ? read_lane(w, &w->insn.imm.memarg.lane) : st;
+}
+
+enum vm_status
+walk_read_imm(struct walker *w, enum imm_kind kind)
+{
+	struct walk_insn *insn = &w->insn;
+	uint32_t *const index = &insn->imm.index.index;
+
+	switch (kind) {
+	case IMM_NONE:
+		return VM_OK;
+	case IMM_BLOCK:
+		return read_block_type(w);
+	case IMM_LABEL:
+		return read_label(w);
+	case IMM_LABELS:
+		return read_labels(w);
+	case IMM_FUNC:
+		return read_func(w, index);
+	case IMM_TYPE:
+		return read_type(w, index);
+	case IMM_TAG:
+		return read_index(w, "tag", w->module->tag_count, index);
+	case IMM_TRY_TABLE:
+		return read_try_table(w);
+	case IMM_SELECT_T:
+		return read_select_types(w);
+	case IMM_LOCAL:
+		return read_index(w, "local", w->func.local_count, index);
+	case IMM_GLOBAL:
+		return read_index(w, "global", w->module->global_count, index);
+	case IMM_TABLE:
+		return read_table(w, index, &insn->is_64);
+	case IMM_ELEM:
+		return read_elem(w, index);
+	case IMM_MEMORY:
+		return read_memory(w, index, &insn->is_64);
+	case IMM_DATA:
+		return read_data(w, index);
+	case IMM_MEMARG:
+		return read_memarg(w);
+	case IMM_MEMARG_LANE:
+		return read_memarg_lane(w);
+	case IMM_I32:
+	case IMM_I64:
+	case IMM_F32:
+	case IMM_F64:
+		return read_constant(w, kind);
+	case IMM_V128:
+		return read_v128(w);
+	case IMM_SHUFFLE:
+		return read_shuffle(w);
+	case IMM_LANE:
+		return read_lane(w, &insn->imm.lane);
+	case IMM_HEAP:
+		return read_heap(w, &insn->imm.heap);
 	case IMM_CAST:
 		return read_cast(w);
+	case IMM_CALL_INDIRECT:
+	case IMM_TABLE_TABLE:
+	case IMM_ELEM_TABLE:
+	case IMM_MEMORY_MEMORY:
+	case IMM_DATA_MEMORY:
+	case IMM_FIELD:
+	case IMM_TYPE_N:
+	case IMM_TYPE_DATA:
+	case IMM_TYPE_ELEM:
+	case IMM_TYPE_TYPE:
+		return read_two(w, kind);
 	default:
 		return walk_fail(w, VM_E_UNSUPPORTED, "instruction not supported");
 	}

@@ -48,14 +48,6 @@ input_use(struct input *in, enum vm_feature feature, uint64_t offset, const char
 }
 
 enum vm_status
-input_u64(struct input *in, const char *what, uint64_t *out)
-{
-	enum vm_status st = reader_read_u64(&in->r, out);
-
-	return st == VM_OK ? VM_OK : input_fail_read(in, st, what);
-}
-
-enum vm_status
 input_name(struct input *in, const char *what, struct vm_str *out)
 {
 	enum vm_status st = reader_read_name(&in->r, out);

@@ -21,13 +21,13 @@ struct input {
 };
 
 /* Set the error: "function 12 at 0x2f3: ..." and return status. */
-enum vm_status input_fail(struct input *in, enum vm_status status, uint64_t offset,
-                          const char *format, ...) VM_PRINTF(4, 5);
+VM_COLD enum vm_status input_fail(struct input *in, enum vm_status status, uint64_t offset,
+                                  const char *format, ...) VM_PRINTF(4, 5);
 
 /* A read at the cursor has returned status: "... expected <what>: integer too large". */
-enum vm_status input_fail_read(struct input *in, enum vm_status status, const char *what);
+VM_COLD enum vm_status input_fail_read(struct input *in, enum vm_status status, const char *what);
 
-enum vm_status input_no_memory(struct input *in);
+VM_COLD enum vm_status input_no_memory(struct input *in);
 
 static inline bool
 input_has(const struct input *in, enum vm_feature feature)
@@ -63,7 +63,16 @@ input_u32(struct input *in, const char *what, uint32_t *out)
 	return st;
 }
 
-VM_MUST_CHECK enum vm_status input_u64(struct input *in, const char *what, uint64_t *out);
+VM_MUST_CHECK static inline enum vm_status
+input_u64(struct input *in, const char *what, uint64_t *out)
+{
+	enum vm_status st = reader_read_u64(&in->r, out);
+
+	if (st != VM_OK)
+		(void)input_fail_read(in, st, what);
+	return st;
+}
+
 VM_MUST_CHECK enum vm_status input_name(struct input *in, const char *what, struct vm_str *out);
 
 /*

@@ -23,7 +23,7 @@ pop_and_report(struct walker *w, const vm_valtype *types, uint32_t count)
 	return st == VM_OK ? walk_report_op(w) : st;
 }
 
-static enum vm_status
+static inline enum vm_status
 push_and_report(struct walker *w, vm_valtype type)
 {
 	enum vm_status st = walk_push(w, type);
@@ -71,42 +71,7 @@ walk_rule_select_t(struct walker *w)
 	return st == VM_OK ? push_and_report(w, w->insn.type) : st;
 }
 
-/* --- variables ------------------------------------------------------------------------------- */
-
-enum vm_status
-walk_rule_local_get(struct walker *w)
-{
-	const uint32_t index = w->insn.imm.index.index;
-
-	w->insn.type = walk_local_type(w, index);
-	if (w->has_unset && !w->is_set[index] && !valtype_is_defaultable(w->insn.type))
-		return walk_fail(w, VM_E_INVALID,
-		                 "uninitialized local %u: its type has no default value",
-		                 (unsigned)index);
-	return push_and_report(w, w->insn.type);
-}
-
-enum vm_status
-walk_rule_local_set(struct walker *w)
-{
-	const uint32_t index = w->insn.imm.index.index;
-
-	w->insn.type = walk_local_type(w, index);
-	enum vm_status st = walk_set_local(w, index);
-	return st == VM_OK ? pop_and_report(w, &w->insn.type, 1) : st;
-}
-
-enum vm_status
-walk_rule_local_tee(struct walker *w)
-{
-	const uint32_t index = w->insn.imm.index.index;
-
-	w->insn.type = walk_local_type(w, index);
-	enum vm_status st = walk_set_local(w, index);
-	if (st == VM_OK)
-		st = walk_pop(w, w->insn.type);
-	return st == VM_OK ? push_and_report(w, w->insn.type) : st;
-}
+/* --- globals --------------------------------------------------------------------------------- */
 
 enum vm_status
 walk_rule_global_get(struct walker *w)

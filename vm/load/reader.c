@@ -66,7 +66,7 @@ reader_read_s32_long(struct reader *r, int32_t *out)
 }
 
 enum vm_status
-reader_read_u64(struct reader *r, uint64_t *out)
+reader_read_u64_long(struct reader *r, uint64_t *out)
 {
 	return read_leb(r, 64, false, out);
 }

@@ -42,6 +42,7 @@ reader_left(const struct reader *r)
 
 /* The slow halves of the reads below: numbers of more than one byte. */
 VM_MUST_CHECK enum vm_status reader_read_u32_long(struct reader *r, uint32_t *out);
+VM_MUST_CHECK enum vm_status reader_read_u64_long(struct reader *r, uint64_t *out);
 VM_MUST_CHECK enum vm_status reader_read_s32_long(struct reader *r, int32_t *out);
 
 /* Returns VM_E_TRUNCATED. */
@@ -72,7 +73,15 @@ reader_read_u32(struct reader *r, uint32_t *out)
 }
 
 /* The same for u64: ten bytes, bit 63. */
-VM_MUST_CHECK enum vm_status reader_read_u64(struct reader *r, uint64_t *out);
+VM_MUST_CHECK static inline enum vm_status
+reader_read_u64(struct reader *r, uint64_t *out)
+{
+	if (r->next < r->end && *r->next < 0x80) {
+		*out = *r->next++;
+		return VM_OK;
+	}
+	return reader_read_u64_long(r, out);
+}
 
 /*
  * Signed LEB128s of 32, 33 and 64 bits. VM_E_LEB_TOO_LARGE: the last byte's unused bits do not

@@ -3,12 +3,10 @@
 #include <string.h>
 
 enum vm_status
-walk_reserve(struct walker *w, void **array, uint32_t *capacity, uint64_t count, size_t size_bytes)
+walk_grow(struct walker *w, void **array, uint32_t *capacity, uint64_t count, size_t size_bytes)
 {
 	uint64_t wanted = *capacity < 32 ? 32 : *capacity;
 
-	if (count <= *capacity)
-		return VM_OK;
 	while (wanted < count)
 		wanted *= 2;
 	if (wanted > UINT32_MAX)
@@ -61,21 +59,19 @@ walk_check_subtype(struct walker *w, vm_valtype sub, vm_valtype super)
 	return VM_OK;
 }
 
-static bool
+static inline bool
 same_types(const vm_valtype *a, const vm_valtype *b, uint32_t count)
 {
-	return count == 0 || memcmp(a, b, count * sizeof *a) == 0;
+	if (count <= 1)
+		return count == 0 || a[0] == b[0];
+	return memcmp(a, b, count * sizeof *a) == 0;
 }
 
 /* Are these very types on top of the block's operands? */
 static bool
 has_on_top(const struct walker *w, const vm_valtype *types, uint32_t count)
 {
-	const struct walk_frame *frame = &w->frames[w->frame_count - 1];
-
-	if (count == 0)
-		return true;
-	return w->height - frame->label.height >= count &&
+	return w->height - w->floor >= count &&
 	       same_types(w->operands + (w->height - count), types, count);
 }
 
@@ -111,13 +107,11 @@ walk_push_peak(struct walker *w, vm_valtype type)
 enum vm_status
 walk_pop_any(struct walker *w, vm_valtype *out)
 {
-	const struct walk_frame *frame = walk_top(w);
-
-	if (w->height > frame->label.height) {
+	if (w->height > w->floor) {
 		*out = w->operands[--w->height];
 		return VM_OK;
 	}
-	if (!frame->is_polymorphic)
+	if (!walk_top(w)->is_polymorphic)
 		return fail_empty(w, VM_VALTYPE_BOTTOM);
 	*out = VM_VALTYPE_BOTTOM;
 	return VM_OK;
@@ -126,11 +120,9 @@ walk_pop_any(struct walker *w, vm_valtype *out)
 enum vm_status
 walk_pop_slow(struct walker *w, vm_valtype expected)
 {
-	const struct walk_frame *frame = walk_top(w);
-
-	if (w->height > frame->label.height)
+	if (w->height > w->floor)
 		return walk_check_subtype(w, w->operands[--w->height], expected);
-	return frame->is_polymorphic ? VM_OK : fail_empty(w, expected);
+	return walk_top(w)->is_polymorphic ? VM_OK : fail_empty(w, expected);
 }
 
 enum vm_status
@@ -150,7 +142,7 @@ walk_pop_ref(struct walker *w, vm_valtype *out)
 }
 
 enum vm_status
-walk_pop_many(struct walker *w, const vm_valtype *types, uint32_t count)
+walk_pop_some(struct walker *w, const vm_valtype *types, uint32_t count)
 {
 	enum vm_status st = VM_OK;
 
@@ -165,11 +157,11 @@ walk_pop_many(struct walker *w, const vm_valtype *types, uint32_t count)
 }
 
 enum vm_status
-walk_push_many(struct walker *w, const vm_valtype *types, uint32_t count)
+walk_push_some(struct walker *w, const vm_valtype *types, uint32_t count)
 {
 	enum vm_status st = VM_OK;
 
-	if (count > 0 && count <= w->height_peak - w->height) {
+	if (count <= w->height_peak - w->height) {
 		memcpy(w->operands + w->height, types, count * sizeof *types);
 		w->height += count;
 		return VM_OK;
@@ -182,7 +174,6 @@ walk_push_many(struct walker *w, const vm_valtype *types, uint32_t count)
 enum vm_status
 walk_peek_many(struct walker *w, const vm_valtype *types, uint32_t count)
 {
-	const struct walk_frame *frame = walk_top(w);
 	uint32_t height = w->height;
 
 	if (has_on_top(w, types, count))
@@ -190,8 +181,8 @@ walk_peek_many(struct walker *w, const vm_valtype *types, uint32_t count)
 	while (count > 0) {
 		const vm_valtype expected = types[--count];
 
-		if (height == frame->label.height)
-			return frame->is_polymorphic ? VM_OK : fail_empty(w, expected);
+		if (height == w->floor)
+			return walk_top(w)->is_polymorphic ? VM_OK : fail_empty(w, expected);
 		enum vm_status st = walk_check_subtype(w, w->operands[--height], expected);
 		if (st != VM_OK)
 			return st;
@@ -239,6 +230,7 @@ walk_push_frame(struct walker *w, enum vm_op op, const struct vm_functype *type,
 		.is_reported = w->is_live,
 		.set_height = w->set_count,
 	};
+	w->floor = w->height;
 	if (has_single) {
 		frame->single = type->results[0];
 		frame->label.results = &frame->single;
@@ -263,14 +255,19 @@ walk_close_frame(struct walker *w)
 }
 
 void
+walk_pop_frame(struct walker *w)
+{
+	w->frame_count--;
+	w->floor = w->frame_count > 0 ? walk_top(w)->label.height : 0;
+}
+
+void
 walk_set_dead(struct walker *w)
 {
-	struct walk_frame *frame = walk_top(w);
-
 	walk_count_end(w);
-	w->height = frame->label.height;
-	frame->is_polymorphic = true;
-	w->is_live = false;
+	w->height = w->floor;
+	walk_top(w)->is_polymorphic = true;
+	walk_set_live(w, false);
 }
 
 enum vm_status

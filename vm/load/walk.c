@@ -5,33 +5,25 @@
 /* --- reports --------------------------------------------------------------------------------- */
 
 enum vm_status
-walk_report_op(struct walker *w)
-{
-	if (w->backend == NULL || !w->is_live)
-		return VM_OK;
-	return w->backend->ops->op(w->backend, &w->insn, w->in.err);
-}
-
-enum vm_status
 walk_report_branch(struct walker *w)
 {
-	if (w->backend == NULL || !w->is_live)
-		return VM_OK;
-	return w->backend->ops->branch(w->backend, &w->insn, w->in.err);
+	struct vm_backend *b = w->listener;
+
+	return b == NULL ? VM_OK : b->ops->branch(b, &w->insn, w->in.err);
 }
 
 enum vm_status
 walk_report_return(struct walker *w)
 {
-	if (w->backend == NULL || !w->is_live)
-		return VM_OK;
-	return w->backend->ops->return_(w->backend, &w->insn, w->in.err);
+	struct vm_backend *b = w->listener;
+
+	return b == NULL ? VM_OK : b->ops->return_(b, &w->insn, w->in.err);
 }
 
 void
 walk_count_begin(struct walker *w)
 {
-	if (w->backend == NULL || !w->backend->wants_fuel || !w->is_live)
+	if (w->listener == NULL || !w->listener->wants_fuel)
 		return;
 	w->is_counting = true;
 	w->block++;
@@ -56,30 +48,103 @@ costs(enum vm_op op)
 	       op != VM_OP_END;
 }
 
+/* --- instructions on locals, the most frequent ones ------------------------------------------ */
+
+/* The local's type becomes the instruction's. */
+static inline uint32_t
+note_local(struct walker *w)
+{
+	const uint32_t index = w->insn.imm.index.index;
+
+	w->insn.type = walk_local_type(w, index);
+	return index;
+}
+
+static inline enum vm_status
+push_and_report(struct walker *w)
+{
+	enum vm_status st = walk_push(w, w->insn.type);
+
+	return st == VM_OK ? walk_report_op(w) : st;
+}
+
+static inline enum vm_status
+local_get(struct walker *w)
+{
+	const uint32_t index = note_local(w);
+
+	if (w->has_unset && !w->is_set[index] && !valtype_is_defaultable(w->insn.type))
+		return walk_fail(w, VM_E_INVALID,
+		                 "uninitialized local %u: its type has no default value",
+		                 (unsigned)index);
+	return push_and_report(w);
+}
+
+static inline enum vm_status
+local_set(struct walker *w)
+{
+	enum vm_status st = walk_set_local(w, note_local(w));
+
+	if (st == VM_OK)
+		st = walk_pop(w, w->insn.type);
+	return st == VM_OK ? walk_report_op(w) : st;
+}
+
+static inline enum vm_status
+local_tee(struct walker *w)
+{
+	enum vm_status st = walk_set_local(w, note_local(w));
+
+	if (st == VM_OK)
+		st = walk_pop(w, w->insn.type);
+	return st == VM_OK ? push_and_report(w) : st;
+}
+
 /* --- the loop -------------------------------------------------------------------------------- */
 
-static enum vm_status (*const rules[VM_OP_COUNT])(struct walker *w) = {
-#define X(symbol, rule) [VM_OP_##symbol] = walk_rule_##rule,
-	WALK_RULES(X)
+/* Instructions that have a rule. */
+static inline enum vm_status
+walk_poly(struct walker *w)
+{
+	switch ((unsigned)w->insn.op) {
+	case VM_OP_LOCAL_GET:
+		return local_get(w);
+	case VM_OP_LOCAL_SET:
+		return local_set(w);
+	case VM_OP_LOCAL_TEE:
+		return local_tee(w);
+#define X(symbol, rule)                                                                            \
+	case VM_OP_##symbol:                                                                       \
+		return walk_rule_##rule(w);
+		WALK_RULES(X)
 #undef X
-};
+	default:
+		return walk_fail(w, VM_E_UNSUPPORTED, "instruction not supported");
+	}
+}
+
+/* The type that a signature's code stands for. */
+static inline vm_valtype
+sig_type(const struct walker *w, uint8_t code)
+{
+	if (code != SIG_ADDRESS)
+		return code;
+	return w->insn.is_64 ? VM_I64 : VM_I32;
+}
 
 /* Instructions whose row says it all. */
-static enum vm_status
+static inline enum vm_status
 walk_plain(struct walker *w, const struct opcode_sig *sig)
 {
-	const vm_valtype address = w->insn.is_64 ? VM_I64 : VM_I32;
 	enum vm_status st;
 
 	for (unsigned i = sig->operand_count; i > 0; i--) {
-		const uint8_t code = sig->operands[i - 1];
-
-		st = walk_pop(w, code == SIG_ADDRESS ? address : code);
+		st = walk_pop(w, sig_type(w, sig->operands[i - 1]));
 		if (st != VM_OK)
 			return st;
 	}
 	if (sig->result != 0) {
-		st = walk_push(w, sig->result == SIG_ADDRESS ? address : sig->result);
+		st = walk_push(w, sig_type(w, sig->result));
 		if (st != VM_OK)
 			return st;
 	}
@@ -103,7 +168,7 @@ read_prefixed(struct walker *w, uint8_t byte)
 	return VM_OK;
 }
 
-static enum vm_status
+static inline enum vm_status
 read_opcode(struct walker *w)
 {
 	uint8_t byte;
@@ -144,7 +209,37 @@ check_const(struct walker *w)
 	return VM_OK;
 }
 
+/* Note the feature that the instruction came with. */
 static enum vm_status
+use_feature(struct walker *w, enum vm_feature feature)
+{
+	w->ops_used |= UINT64_C(1) << feature;
+	return input_use(&w->in, feature, w->insn.offset, opcode_table[w->insn.op].text);
+}
+
+static enum vm_status
+watch(struct walker *w)
+{
+	if (w->is_counting && costs(w->insn.op))
+		w->block_cost++;
+	return w->is_const ? check_const(w) : VM_OK;
+}
+
+/* Locals with numbers of one byte are the most frequent immediates by far. */
+static inline bool
+read_short_local(struct walker *w, const struct opcode_sig *sig)
+{
+	const uint8_t *next = w->in.r.next;
+
+	if (sig->imm != IMM_LOCAL || next == w->in.r.end || *next >= 0x80 ||
+	    *next >= w->func.local_count)
+		return false;
+	w->insn.imm.index.index = *next;
+	w->in.r.next = next + 1;
+	return true;
+}
+
+static inline enum vm_status
 walk_instruction(struct walker *w)
 {
 	struct walk_insn *insn = &w->insn;
@@ -152,11 +247,9 @@ walk_instruction(struct walker *w)
 
 	if (st != VM_OK)
 		return st;
-	const struct opcode_sig *sig = &w->sigs[insn->op];
+	const struct opcode_sig *sig = &opcode_sig_table[insn->op];
 	if (sig->feature != VM_FEATURE_MVP) {
-		w->ops_used |= UINT64_C(1) << sig->feature;
-		st = input_use(&w->in, (enum vm_feature)sig->feature, insn->offset,
-		               opcode_table[insn->op].text);
+		st = use_feature(w, (enum vm_feature)sig->feature);
 		if (st != VM_OK)
 			return st;
 	}
@@ -164,23 +257,17 @@ walk_instruction(struct walker *w)
 	insn->is_64 = false;
 	insn->is_64_source = false;
 	insn->callee = NULL;
-	/* Locals are the most frequent immediates by far. */
-	if (sig->imm == IMM_LOCAL && w->in.r.next < w->in.r.end &&
-	    *w->in.r.next < w->func.local_count && *w->in.r.next < 0x80) {
-		insn->imm.index.index = *w->in.r.next++;
-	} else if (sig->imm != IMM_NONE) {
-		st = walk_read_imm(w);
+	if (sig->imm != IMM_NONE && !read_short_local(w, sig)) {
+		st = walk_read_imm(w, (enum imm_kind)sig->imm);
 		if (st != VM_OK)
 			return st;
 	}
-	if (w->is_const) {
-		st = check_const(w);
+	if (w->is_watched) {
+		st = watch(w);
 		if (st != VM_OK)
 			return st;
 	}
-	if (w->is_counting && costs(insn->op))
-		w->block_cost++;
-	return sig->is_poly ? rules[insn->op](w) : walk_plain(w, sig);
+	return sig->is_poly ? walk_poly(w) : walk_plain(w, sig);
 }
 
 enum vm_status
@@ -356,7 +443,7 @@ walk_body(struct walker *w)
 		st = limit_height(w);
 	if (st != VM_OK)
 		return st;
-	w->is_live = true;
+	walk_set_live(w, true);
 	/* The function's own frame has its results; its parameters are locals. */
 	struct vm_functype type = w->func.type->func;
 	type.param_count = 0;
@@ -395,6 +482,7 @@ walker_run(struct walker *w, uint32_t function, struct vm_backend *backend, stru
 	w->in.err = err;
 	w->backend = backend;
 	w->is_const = false;
+	w->is_watched = backend != NULL && backend->wants_fuel;
 	w->func = (struct walk_func){ w->module, function, func->type, NULL, 0 };
 	w->height = 0;
 	w->height_peak = 0;
@@ -415,7 +503,6 @@ walker_new(const struct vm_module *module)
 	w->in.engine = engine;
 	w->in.function = VM_NO_FUNCTION;
 	w->module = module;
-	w->sigs = opcode_sigs();
 	return w;
 }
 

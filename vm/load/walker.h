@@ -1,10 +1,10 @@
 /*
  * walker.h - the inside of the walker, shared by its files.
  *
- * walk.c runs the loop and the plain instructions, which follow from their rows of the opcode
- * table; imm.c reads what stands behind opcodes; stack.c keeps the control and operand stacks;
- * control.c, operation.c and aggregate.c hold the rules of the `poly` rows; constexpr.c runs the
- * walker over constant expressions.
+ * walk.c runs the loop, instructions on locals, and the plain ones, which follow from their rows of
+ * the opcode table; imm.c reads what stands behind opcodes; stack.c keeps the control and operand
+ * stacks; control.c, operation.c and aggregate.c hold the rules of the `poly` rows; constexpr.c
+ * runs the walker over constant expressions.
  *
  * Spec: Core 3.0, section 3.4 and appendix "Validation algorithm"
  */
@@ -39,10 +39,11 @@ struct walker {
 	struct input in;
 	const struct vm_module *module;
 	struct module_func *declares; /* where ref.func declares, while the module is loaded */
-	const struct opcode_sig *sigs;
 	struct vm_backend *backend; /* or NULL */
-	bool is_live;   /* instructions go to the back-end */
-	bool is_const;  /* a constant expression */
+	struct vm_backend *listener; /* the back-end while instructions go to it, else NULL */
+	bool is_live;    /* they would go to one */
+	bool is_const;   /* a constant expression */
+	bool is_watched; /* a constant expression, or instructions are counted */
 	vm_features ops_used; /* features that instructions so far came with */
 	struct walk_insn insn;
 	struct walk_func func;
@@ -51,6 +52,7 @@ struct walker {
 
 	vm_valtype *operands;
 	uint32_t height, height_peak, operand_capacity;
+	uint32_t floor; /* operands below the innermost block */
 	uint64_t height_max; /* more is VM_E_LIMIT */
 
 	struct walk_frame *frames;
@@ -76,10 +78,11 @@ struct walker {
 	/* The last two types that were found to fit: the next two tend to be the same. */
 	vm_valtype known_sub, known_super;
 
-	/* Immediates of the current instruction that have no fixed size. */
+	/* Immediates of the current instruction that it only points to. */
 	struct vm_functype block_type;
 	vm_valtype block_single;
 	bool block_has_single;
+	uint32_t depth; /* of a single label */
 	uint32_t *depths;
 	uint32_t depth_capacity;
 	struct walk_catch *catches;
@@ -94,14 +97,20 @@ struct walker {
 #define walk_fail(w, status, ...)                                                                  \
 	input_fail(&(w)->in, (status), (w)->insn.offset, __VA_ARGS__)
 
+VM_COLD VM_MUST_CHECK enum vm_status walk_grow(struct walker *w, void **array, uint32_t *capacity,
+                                               uint64_t count, size_t size_bytes);
+
 /* Make an array of the walker hold count elements; its size doubles. */
-VM_MUST_CHECK enum vm_status walk_reserve(struct walker *w, void **array, uint32_t *capacity,
-                                          uint64_t count, size_t size_bytes);
+VM_MUST_CHECK static inline enum vm_status
+walk_reserve(struct walker *w, void **array, uint32_t *capacity, uint64_t count, size_t size_bytes)
+{
+	return count <= *capacity ? VM_OK : walk_grow(w, array, capacity, count, size_bytes);
+}
 
 /* --- imm.c ----------------------------------------------------------------------------------- */
 
 /* Read the immediates of an instruction into w->insn and the fields above, checking indices. */
-VM_MUST_CHECK enum vm_status walk_read_imm(struct walker *w);
+VM_MUST_CHECK enum vm_status walk_read_imm(struct walker *w, enum imm_kind kind);
 
 /* --- stack.c --------------------------------------------------------------------------------- */
 
@@ -126,7 +135,7 @@ walk_push(struct walker *w, vm_valtype type)
 VM_MUST_CHECK static inline enum vm_status
 walk_pop(struct walker *w, vm_valtype expected)
 {
-	if (w->height > walk_top(w)->label.height && w->operands[w->height - 1] == expected) {
+	if (w->height > w->floor && w->operands[w->height - 1] == expected) {
 		w->height--;
 		return VM_OK;
 	}
@@ -137,19 +146,31 @@ walk_pop(struct walker *w, vm_valtype expected)
 static inline bool
 walk_is_bottomless(const struct walker *w)
 {
-	const struct walk_frame *frame = &w->frames[w->frame_count - 1];
-
-	return frame->is_polymorphic && w->height == frame->label.height;
+	return w->height == w->floor && w->frames[w->frame_count - 1].is_polymorphic;
 }
 
 /* Pop whatever there is; VM_VALTYPE_BOTTOM in polymorphic code. */
 VM_MUST_CHECK enum vm_status walk_pop_any(struct walker *w, vm_valtype *out);
 /* Pop a reference; its type goes to *out and, in live code, to w->insn.type. */
 VM_MUST_CHECK enum vm_status walk_pop_ref(struct walker *w, vm_valtype *out);
-VM_MUST_CHECK enum vm_status walk_pop_many(struct walker *w, const vm_valtype *types,
+VM_MUST_CHECK enum vm_status walk_pop_some(struct walker *w, const vm_valtype *types,
                                            uint32_t count);
-VM_MUST_CHECK enum vm_status walk_push_many(struct walker *w, const vm_valtype *types,
+VM_MUST_CHECK enum vm_status walk_push_some(struct walker *w, const vm_valtype *types,
                                             uint32_t count);
+
+/* Most blocks take and leave nothing. */
+VM_MUST_CHECK static inline enum vm_status
+walk_pop_many(struct walker *w, const vm_valtype *types, uint32_t count)
+{
+	return count == 0 ? VM_OK : walk_pop_some(w, types, count);
+}
+
+VM_MUST_CHECK static inline enum vm_status
+walk_push_many(struct walker *w, const vm_valtype *types, uint32_t count)
+{
+	return count == 0 ? VM_OK : walk_push_some(w, types, count);
+}
+
 /* The operands on top have to be of these types. Nothing changes. */
 VM_MUST_CHECK enum vm_status walk_peek_many(struct walker *w, const vm_valtype *types,
                                             uint32_t count);
@@ -158,6 +179,16 @@ VM_MUST_CHECK enum vm_status walk_push_frame(struct walker *w, enum vm_op op,
                                              const struct vm_functype *type, bool has_single);
 /* Check the results of the innermost block and take them and everything in it off. */
 VM_MUST_CHECK enum vm_status walk_close_frame(struct walker *w);
+/* Take the innermost block off the stack of blocks. */
+void walk_pop_frame(struct walker *w);
+
+static inline void
+walk_set_live(struct walker *w, bool is_live)
+{
+	w->is_live = is_live;
+	w->listener = is_live ? w->backend : NULL;
+}
+
 /* What follows cannot be reached. */
 void walk_set_dead(struct walker *w);
 /* Forget which locals were set inside the innermost block. */
@@ -183,7 +214,7 @@ walk_label_types(const struct walk_label *label, uint32_t *out_count)
 VM_MUST_CHECK enum vm_status walk_find_label(struct walker *w, uint32_t depth,
                                              struct walk_frame **out);
 /* "expected ..., got ..." */
-enum vm_status walk_fail_type(struct walker *w, vm_valtype expected, vm_valtype got);
+VM_COLD enum vm_status walk_fail_type(struct walker *w, vm_valtype expected, vm_valtype got);
 VM_MUST_CHECK enum vm_status walk_check_subtype(struct walker *w, vm_valtype sub,
                                                 vm_valtype super);
 VM_MUST_CHECK enum vm_status walk_check_subtypes(struct walker *w, const vm_valtype *subs,
@@ -191,14 +222,21 @@ VM_MUST_CHECK enum vm_status walk_check_subtypes(struct walker *w, const vm_valt
 
 /* --- reports to the back-end (walk.c) -------------------------------------------------------- */
 
-VM_MUST_CHECK enum vm_status walk_report_op(struct walker *w);
+VM_MUST_CHECK static inline enum vm_status
+walk_report_op(struct walker *w)
+{
+	struct vm_backend *b = w->listener;
+
+	return b == NULL ? VM_OK : b->ops->op(b, &w->insn, w->in.err);
+}
+
 VM_MUST_CHECK enum vm_status walk_report_branch(struct walker *w);
 VM_MUST_CHECK enum vm_status walk_report_return(struct walker *w);
 /* Fuel: the basic block ends here; a new one starts here (when this is live code). */
 void walk_count_end(struct walker *w);
 void walk_count_begin(struct walker *w);
 
-/* --- rules of the poly rows ------------------------------------------------------------------ */
+/* --- rules of the poly rows, except those of locals, which are walk.c's ----------------------- */
 
 #define WALK_RULES(X)                                                                              \
 	/* control.c */                                                                            \
@@ -212,7 +250,6 @@ void walk_count_begin(struct walker *w);
 	X(TRY_TABLE, try_table)                                                                    \
 	/* operation.c */                                                                          \
 	X(DROP, drop) X(SELECT, select) X(SELECT_T, select_t)                                      \
-	X(LOCAL_GET, local_get) X(LOCAL_SET, local_set) X(LOCAL_TEE, local_tee)                    \
 	X(GLOBAL_GET, global_get) X(GLOBAL_SET, global_set)                                        \
 	X(TABLE_GET, table_get) X(TABLE_SET, table_set) X(TABLE_INIT, table_init)                  \
 	X(TABLE_COPY, table_copy) X(TABLE_GROW, table_grow) X(TABLE_SIZE, table_size)              \

@@ -1,6 +1,7 @@
 #include "vm/rt/trap.h"
 
 #include <ucontext.h>
+#include "vm/rt/codespace.h"
 #include "vm/rt/enter_x64.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -15,6 +16,10 @@
 #endif
 
 _Static_assert(offsetof(struct vm_run, exit_sp) == RUN_EXIT_SP, "enter_x64.S knows the offset");
+_Static_assert(offsetof(struct vm_run, guest_sp) == RUN_GUEST_SP, "enter_x64.S knows the offset");
+_Static_assert(offsetof(struct vm_run, stop) == RUN_STOP, "enter_x64.S knows the offset");
+_Static_assert(offsetof(struct vm_run, trap) == RUN_TRAP, "enter_x64.S knows the offset");
+_Static_assert(sizeof(enum vm_trap) == 4 && RUN_TRAP == RUN_STOP + 4, "compared as 8 bytes");
 
 extern const char rt_enter_exit[] __attribute__((visibility("hidden")));
 
@@ -28,6 +33,7 @@ context_read(const void *context, struct rt_fault *out)
 	};
 	const ucontext_t *uc = context;
 
+	out->is_call = false;
 	out->pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 	for (int i = 0; i < 16; i++)
 		out->regs[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
@@ -39,9 +45,10 @@ context_leave(void *context, struct vm_run *run)
 	ucontext_t *uc = context;
 
 #ifdef WITH_ASAN
-	/* The frames that are skipped never clear their red zones. */
+	/* The frames that are skipped never clear their red zones. Native code has none here. */
 	uintptr_t from = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
-	__asan_unpoison_memory_region((void *)from, (uintptr_t)run->exit_sp - from);
+	if (!codespace_contains((uintptr_t)uc->uc_mcontext.gregs[REG_RIP]))
+		__asan_unpoison_memory_region((void *)from, (uintptr_t)run->exit_sp - from);
 #endif
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)rt_enter_exit;
 	uc->uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)run->exit_sp;

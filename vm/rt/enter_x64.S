@@ -3,21 +3,33 @@
  *
  *     enum vm_status rt_enter(struct vm_run *run, enum vm_status (*fn)(void *arg), void *arg)
  *
- * Stack while fn runs; run->exit_sp points at the lowest word:
+ * The frame of an entry, on the thread's own stack; run->exit_sp points at the lowest word while
+ * guest code runs:
  *
  *     +88  return address
  *     +40  r15 r14 r13 r12 rbx rbp
- *     +32  (alignment)
+ *     +32  run->guest_sp outside this entry
  *     +24  the thread's run outside this entry
  *     +16  run->exit_sp outside this entry
  *      +8  run
- *      +4  x87 control word
  *      +0  MXCSR
  *
- * The fault handler sends the thread to rt_enter_exit with rsp = run->exit_sp and eax = the
- * status. Both ways out meet in .Lleave.
+ * Guest code gets the default MXCSR; it never touches the x87 unit (saving its control word costs as
+ * much as the rest of an entry). The fault handlers send the thread to rt_enter_exit with
+ * rsp = run->exit_sp and eax = the status; code that is back on that stack by itself goes to
+ * rt_enter_leave, which is where both meet. native_enter (vm/native/enter_x64.S) makes the same
+ * frame and leaves by the same ways.
  */
 #include "vm/rt/enter_x64.h"
+
+	.section .rodata.cst4, "aM", @progbits, 4
+	.globl rt_mxcsr_default
+	.hidden rt_mxcsr_default
+	.type rt_mxcsr_default, @object
+	.balign 4
+rt_mxcsr_default:
+	.long MXCSR_DEFAULT
+	.size rt_mxcsr_default, 4
 
 	.text
 	.globl rt_enter
@@ -26,49 +38,28 @@
 	.balign 16
 rt_enter:
 	.cfi_startproc
-	pushq %rbp
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %rbp, 0
-	pushq %rbx
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %rbx, 0
-	pushq %r12
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r12, 0
-	pushq %r13
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r13, 0
-	pushq %r14
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r14, 0
-	pushq %r15
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r15, 0
-	subq $40, %rsp
-	.cfi_adjust_cfa_offset 40
-
-	stmxcsr (%rsp)
-	fnstcw 4(%rsp)
-	movq %rdi, 8(%rsp)
-	movq RUN_EXIT_SP(%rdi), %rax
-	movq %rax, 16(%rsp)
-	movq rt_current@gottpoff(%rip), %rcx
-	movq %fs:(%rcx), %rax
-	movq %rax, 24(%rsp)
-	movq %rsp, RUN_EXIT_SP(%rdi)
-	movq %rdi, %fs:(%rcx)
-
+	ENTER_FRAME
 	movq %rdx, %rdi
 	call *%rsi
 
-.Lleave:
+	.globl rt_enter_leave
+	.hidden rt_enter_leave
+rt_enter_leave:
 	movq 8(%rsp), %rdx
 	movq 16(%rsp), %rcx
 	movq %rcx, RUN_EXIT_SP(%rdx)
+	movq 32(%rsp), %rcx
+	movq %rcx, RUN_GUEST_SP(%rdx)
 	movq 24(%rsp), %rdx
 	movq rt_current@gottpoff(%rip), %rcx
 	movq %rdx, %fs:(%rcx)
 
+	movl (%rsp), %ecx
+	andl $MXCSR_CONTROL, %ecx
+	cmpl $MXCSR_DEFAULT, %ecx
+	je 1f
+	ldmxcsr (%rsp)
+1:
 	addq $40, %rsp
 	.cfi_remember_state
 	.cfi_adjust_cfa_offset -40
@@ -97,10 +88,8 @@ rt_enter:
 rt_enter_exit:
 	.cfi_restore_state
 	cld
-	fninit
 	ldmxcsr (%rsp)
-	fldcw 4(%rsp)
-	jmp .Lleave
+	jmp rt_enter_leave
 	.cfi_endproc
 	.size rt_enter, . - rt_enter
 

@@ -1,3 +1,4 @@
+#include "vm/rt/effect.h"
 #include "vm/rt/store.h"
 #include "vm/rt/thread.h"
 #include "vm/rt/value.h"
@@ -25,8 +26,7 @@ entry_check(const struct vm_run *run, struct vm_error *err)
 }
 
 enum vm_status
-func_call(struct vm_func *func, union vm_slot *slots, struct vm_instance *caller,
-          struct vm_error *err)
+func_call(struct vm_func *func, union vm_slot *slots, struct vm_error *err)
 {
 	struct vm_run *run = func->instance->run;
 	enum vm_status st = entry_check(run, err);
@@ -34,16 +34,16 @@ func_call(struct vm_func *func, union vm_slot *slots, struct vm_instance *caller
 	if (st != VM_OK)
 		return st;
 
+	if (!run->is_touched)
+		run->is_touched = func->instance->keep == NULL || effect_may_write(func);
+
 	struct vm_error *outer_err = run->err;
-	struct vm_instance *outer_caller = run->caller;
 	union vm_slot *outer_top = run->top;
 	run->err = err != NULL ? err : &run->store->scratch;
-	run->caller = caller;
 	run->depth++;
 	st = func->entry(func, run, slots);
 	run->depth--;
 	run->top = outer_top;
-	run->caller = outer_caller;
 	run->err = outer_err;
 	return st;
 }
@@ -69,8 +69,7 @@ enum vm_status
 host_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots)
 {
 	const struct host_func *host = func->code;
-	struct vm_instance *instance = run->caller;
-	struct vm_caller caller = { run->store, instance };
+	struct vm_caller caller = { run->store, func->instance };
 
 	if (thread_stack_is_low())
 		return rt_trap(run, VM_TRAP_STACK_OVERFLOW);
@@ -78,7 +77,6 @@ host_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots)
 	enum vm_status before = run->err->status;
 	run->err->status = VM_OK; /* tells whether the function fills it in */
 	enum vm_status st = host->fn(host->env, &caller, slots, run->err);
-	run->caller = instance;
 	if (st != VM_OK)
 		return host_failed(run, st);
 	run->err->status = before;
@@ -98,7 +96,7 @@ vm_func_type(const struct vm_func *func)
 enum vm_status
 vm_func_call_slots(struct vm_func *func, union vm_slot *slots, struct vm_error *err)
 {
-	return func_call(func, slots, NULL, err);
+	return func_call(func, slots, err);
 }
 
 static enum vm_status
@@ -145,7 +143,7 @@ vm_func_call(struct vm_func *func, const struct vm_value *args, size_t arg_count
 		to += value_to_slots(&args[i], to);
 
 	run->top = slots + needed;
-	st = func_call(func, slots, NULL, err);
+	st = func_call(func, slots, err);
 	run->top = slots;
 	if (st != VM_OK)
 		return st;

@@ -3,45 +3,12 @@
 #include <errno.h>
 #include <string.h>
 #include "vm/rt/image.h"
+#include "vm/rt/keep.h"
 #include "vm/rt/memory.h"
+#include "vm/native.h"
 #include "vm/rt/table.h"
 
-/* --- layout --------------------------------------------------------------------------------- */
-
-/* Append an array, aligned to 16 bytes. Counts are below 2^32, so that nothing wraps. */
-static size_t
-place(size_t *end, size_t count, size_t size_bytes)
-{
-	size_t at = *end;
-
-	*end = (at + count * size_bytes + 15) & ~(size_t)15;
-	return at;
-}
-
-void
-instance_layout_make(struct instance_layout *out, const struct vm_module *m, uint32_t host_count)
-{
-	size_t end = 0;
-
-	(void)place(&end, 1, sizeof(struct vm_instance));
-	out->own_memories =
-	    place(&end, m->memory_count - m->memory_import_count, sizeof(struct vm_memory));
-	out->own_tables =
-	    place(&end, m->table_count - m->table_import_count, sizeof(struct vm_table));
-	out->own_globals =
-	    place(&end, m->global_count - m->global_import_count, sizeof(struct vm_global));
-	out->own_tags = place(&end, m->tag_count - m->tag_import_count, sizeof(struct vm_tag));
-	out->memories = place(&end, m->memory_count, sizeof(struct vm_memory *));
-	out->tables = place(&end, m->table_count, sizeof(struct vm_table *));
-	out->globals = place(&end, m->global_count, sizeof(union global_cell *));
-	out->tags = place(&end, m->tag_count, sizeof(struct vm_tag *));
-	out->imported_funcs = place(&end, m->func_import_count, sizeof(struct vm_func *));
-	out->data_sizes = place(&end, m->has_data_count ? m->data_count : 0, sizeof(uint64_t));
-	out->elems = place(&end, m->elem_count, sizeof(struct elem_instance));
-	out->host_funcs = place(&end, host_count, sizeof(struct vm_func));
-	out->funcs = place(&end, m->func_slot_count, sizeof(struct vm_func));
-	out->size_bytes = end;
-}
+/* --- the object ------------------------------------------------------------------------------- */
 
 /* The object and its empty index spaces, in the store. */
 static struct vm_instance *
@@ -49,11 +16,11 @@ instance_alloc(struct vm_program *program, struct vm_store *store, const struct 
 {
 	const struct instance_layout *at = &program->layout;
 	struct vm_module *module = program->module;
-	char *block = store_alloc(store, at->size_bytes);
+	char *block = engine_alloc(store->engine, at->size_bytes);
 
 	if (block == NULL)
 		return NULL;
-	memset(block, 0, at->host_funcs); /* functions are filled in whole */
+	memset(block, 0, at->funcs); /* functions are filled in whole */
 	struct vm_instance *instance = (struct vm_instance *)(void *)block;
 	instance->run = &store->run;
 	instance->memories = (struct vm_memory **)(void *)(block + at->memories);
@@ -65,20 +32,35 @@ instance_alloc(struct vm_program *program, struct vm_store *store, const struct 
 	    module->has_data_count ? (uint64_t *)(void *)(block + at->data_sizes) : NULL;
 	instance->elems = (struct elem_instance *)(void *)(block + at->elems);
 	instance->tags = (struct vm_tag **)(void *)(block + at->tags);
+	instance->types = module->types;
 	instance->module = module;
 	instance->store = store;
 	instance->tier = tier;
-	instance->program = vm_program_ref(program);
-	instance->next = store->instances;
-	store->instances = instance;
-	store->instance_count++;
+	instance->builtins = tier->builtins;
+	instance->program = program;
 	return instance;
 }
 
-void
-instance_clear(struct vm_instance *instance)
+/* From here on it ends with the store. */
+static void
+instance_join(struct vm_instance *instance, struct vm_store *store)
 {
-	vm_program_unref(instance->program);
+	(void)vm_program_ref(instance->program);
+	instance->next = store->instances;
+	store->instances = instance;
+	store->instance_count++;
+}
+
+void
+instance_end(struct vm_instance *instance)
+{
+	struct vm_program *program = instance->program;
+
+	if (instance->keep != NULL)
+		keep_give(instance);
+	else
+		engine_free(program->module->engine, instance);
+	vm_program_unref(program);
 }
 
 /* --- imports and functions ------------------------------------------------------------------ */
@@ -99,6 +81,8 @@ imports_fill(struct vm_instance *instance)
 			*host_funcs = (struct vm_func){
 				.entry = host_entry,
 				.type = from->host->func.type,
+				.native = native_out,
+				.native_context = host_funcs,
 				.instance = instance,
 				.code = &from->host->func,
 				.index = index,
@@ -139,9 +123,13 @@ funcs_fill(struct vm_instance *instance)
 	for (uint32_t i = module->func_import_count; i < module->func_count; i++) {
 		if (module->funcs[i].slot == FUNC_NO_SLOT)
 			continue;
-		instance->funcs[module->funcs[i].slot] = (struct vm_func){
+		struct vm_func *func = &instance->funcs[module->funcs[i].slot];
+		bool is_native = tier->func_native != NULL;
+		*func = (struct vm_func){
 			.entry = tier->entry,
 			.type = module->funcs[i].type,
+			.native = is_native ? tier->func_native(instance->code, i) : native_out,
+			.native_context = is_native ? (void *)instance : (void *)func,
 			.instance = instance,
 			.code = tier->func_code(instance->code, i),
 			.index = i,
@@ -433,6 +421,20 @@ datas_apply(struct vm_instance *instance, struct vm_error *err)
 
 /* --- the whole ------------------------------------------------------------------------------ */
 
+const struct vm_tier *
+instance_tier(const struct vm_module *module, const struct vm_store *store)
+{
+	switch (store->config.tier) {
+	case VM_TIER_INTERP:
+		return &vm_tier_interp;
+	case VM_TIER_NATIVE:
+		return &vm_tier_native;
+	case VM_TIER_BEST:
+		break;
+	}
+	return vm_module_has_native(module, store->run.metered) ? &vm_tier_native : &vm_tier_interp;
+}
+
 static enum vm_status
 features_check(const struct vm_module *module, const struct vm_tier *tier, struct vm_error *err)
 {
@@ -454,7 +456,7 @@ start_call(struct vm_instance *instance, struct vm_error *err)
 		return VM_OK;
 
 	union vm_slot none = { .u64 = 0 };
-	return func_call(instance_func(instance, instance->module->start), &none, NULL, err);
+	return func_call(instance_func(instance, instance->module->start), &none, err);
 }
 
 /* Everything that may have effects or fail half-way. */
@@ -478,11 +480,25 @@ instance_build(struct vm_instance *instance, struct vm_error *err)
 		st = segments_check(instance, err);
 	if (st == VM_OK)
 		st = elems_apply(instance, err);
-	if (st == VM_OK)
-		st = datas_apply(instance, err);
-	if (st == VM_OK)
-		st = start_call(instance, err);
 	return st;
+}
+
+/* The contents of memories, and what the guest does first. */
+static enum vm_status
+instance_begin(struct vm_instance *instance, struct vm_error *err)
+{
+	struct instance_keep *keep = instance->keep;
+
+	if (keep == NULL || !keep->has_data) {
+		enum vm_status st = datas_apply(instance, err);
+		if (st != VM_OK)
+			return st;
+	}
+	if (keep != NULL)
+		keep->has_data = true;
+	else
+		keep_make(instance);
+	return start_call(instance, err);
 }
 
 enum vm_status
@@ -503,11 +519,18 @@ instance_make(struct vm_program *program, struct vm_store *store, const struct v
 	if (st != VM_OK)
 		return st;
 
-	struct vm_instance *instance = instance_alloc(program, store, tier);
+	struct vm_instance *instance = keep_take(program, store, tier, code);
+	bool is_new = instance == NULL;
+	if (is_new)
+		instance = instance_alloc(program, store, tier);
 	if (instance == NULL)
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 	instance->code = code;
-	st = instance_build(instance, err);
+	instance_join(instance, store);
+	if (is_new)
+		st = instance_build(instance, err);
+	if (st == VM_OK)
+		st = instance_begin(instance, err);
 	if (st == VM_OK)
 		*out_instance = instance;
 	return st;
@@ -565,6 +588,12 @@ struct vm_module *
 vm_instance_module(const struct vm_instance *instance)
 {
 	return instance->module;
+}
+
+const char *
+vm_instance_tier(const struct vm_instance *instance)
+{
+	return instance->tier->name;
 }
 
 struct vm_store *

@@ -257,7 +257,7 @@ vm_linker_instantiate(struct vm_linker *linker, struct vm_store *store, struct v
 
 	if (st != VM_OK)
 		return st;
-	st = instance_make(program, store, &vm_tier_interp, out_instance, err);
+	st = instance_make(program, store, instance_tier(module, store), out_instance, err);
 	vm_program_unref(program);
 	return st;
 }
@@ -269,5 +269,6 @@ vm_program_instantiate(struct vm_program *program, struct vm_store *store,
 	if (program->module->engine != store->engine)
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 		                    "program and store are not of one engine");
-	return instance_make(program, store, &vm_tier_interp, out_instance, err);
+	return instance_make(program, store, instance_tier(program->module, store), out_instance,
+	                     err);
 }

@@ -45,19 +45,28 @@ refused(uint64_t size_bytes, struct vm_error *err)
 	    (unsigned long long)size_bytes, strerror(errno));
 }
 
+/* For a memory that may grow to so many pages. */
+static uint64_t
+reservation_bytes(const struct vm_memorytype *type, uint64_t pages_max)
+{
+	uint64_t least = type->min * VM_PAGE_SIZE; /* below 2^64: see pages_max_of */
+	uint64_t most = pages_max * VM_PAGE_SIZE;
+
+	if (!type->is_64 || most <= MEMORY_SLOT_BYTES)
+		return MEMORY_SLOT_BYTES;
+	if (most <= RESERVATION_BYTES_MAX)
+		return most;
+	return least > RESERVATION_BYTES_MAX ? least : RESERVATION_BYTES_MAX;
+}
+
 /* Set base and reserved_bytes, with size_bytes committed. */
 static enum vm_status
 reserve(struct vm_memory *memory, uint64_t size_bytes, struct vm_error *err)
 {
 	struct vm_engine *engine = memory->store->engine;
-	uint64_t most = memory->pages_max * VM_PAGE_SIZE; /* below 2^64: see pages_max_of */
-	uint64_t reserved = MEMORY_SLOT_BYTES;
+	uint64_t reserved = reservation_bytes(&memory->type, memory->pages_max);
 	struct memory_slot slot = { NULL, 0 };
 
-	if (memory->type.is_64 && most > reserved)
-		reserved = most <= RESERVATION_BYTES_MAX || most == size_bytes ? most
-		           : size_bytes > RESERVATION_BYTES_MAX                ? size_bytes
-		                                                : RESERVATION_BYTES_MAX;
 	if (reserved > MEMORY_SLOT_BYTES || !pool_take_slot(engine, size_bytes, &slot)) {
 		void *map = mmap(NULL, reserved + MEMORY_GUARD_BYTES, PROT_NONE,
 		                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -126,14 +135,28 @@ memory_map_image(struct vm_memory *memory, const struct memory_image *image)
 }
 
 void
-memory_clear(struct vm_memory *memory)
+memory_clear(struct vm_engine *engine, struct vm_memory *memory)
 {
 	const struct memory_slot slot = { memory->base, memory->size };
 	bool is_whole = memory->reserved_bytes == MEMORY_SLOT_BYTES && !memory->is_broken;
 
-	if (is_whole && image_unmap(memory) && pool_give_slot(memory->store->engine, slot))
+	if (is_whole && image_unmap(memory) && pool_give_slot(engine, slot))
 		return;
 	(void)munmap(memory->base, memory->reserved_bytes + MEMORY_GUARD_BYTES);
+}
+
+bool
+memory_reset(struct vm_memory *memory)
+{
+	uint64_t size_bytes = memory->type.min * VM_PAGE_SIZE;
+
+	/* Dropping private pages of an image shows the image again. */
+	if (memory->is_broken || !wipe(memory->base, memory->size) ||
+	    !commit(memory->base, memory->size, size_bytes))
+		return false;
+	memory->size = size_bytes;
+	memory->pages = memory->type.min;
+	return true;
 }
 
 /* --- memories ------------------------------------------------------------------------------- */
@@ -147,6 +170,16 @@ pages_max_of(const struct vm_store *store, const struct vm_memorytype *type)
 	if (type->has_max)
 		pages = min_u64(pages, type->max);
 	return min_u64(pages, store->config.memory_pages_max);
+}
+
+void
+memory_join(struct vm_memory *memory, struct vm_store *store)
+{
+	memory->pages_max = pages_max_of(store, &memory->type);
+	memory->store = store;
+	memory->next = store->memories;
+	store->memories = memory;
+	store_pages_add(store, memory->pages);
 }
 
 enum vm_status
@@ -175,10 +208,17 @@ memory_make(struct vm_memory *memory, struct vm_store *store, const struct vm_me
 	}
 	memory->size = size_bytes;
 	memory->pages = type->min;
-	memory->next = store->memories;
-	store->memories = memory;
-	store_pages_add(store, type->min);
+	memory_join(memory, store);
 	return VM_OK;
+}
+
+bool
+memory_fits(const struct vm_memory *memory, const struct vm_store *store)
+{
+	uint64_t pages_max = pages_max_of(store, &memory->type);
+
+	return memory->type.min <= pages_max &&
+	       reservation_bytes(&memory->type, pages_max) == memory->reserved_bytes;
 }
 
 int64_t
@@ -302,6 +342,7 @@ vm_memory_type(const struct vm_memory *memory, struct vm_memorytype *out)
 uint8_t *
 vm_memory_data(const struct vm_memory *memory)
 {
+	memory->store->run.is_touched = true;
 	return memory->base;
 }
 
@@ -314,6 +355,7 @@ vm_memory_size(const struct vm_memory *memory)
 int64_t
 vm_memory_grow(struct vm_memory *memory, uint64_t delta_pages)
 {
+	memory->store->run.is_touched = true;
 	return memory_grow(memory, delta_pages);
 }
 

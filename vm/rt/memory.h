@@ -31,7 +31,17 @@ struct memory_image;
 bool memory_map_image(struct vm_memory *memory, const struct memory_image *image);
 
 /* Give the reservation back, wiped; the memory stays in the store's list, which goes away. */
-void memory_clear(struct vm_memory *memory);
+void memory_clear(struct vm_engine *engine, struct vm_memory *memory);
+
+/*
+ * Wipe a memory that keeps its reservation, and take away what lies beyond its initial size; an
+ * image has its contents again. False when the system refuses.
+ */
+VM_MUST_CHECK bool memory_reset(struct vm_memory *memory);
+/* Whether the store's limits allow a memory that was reset, and call for no other reservation. */
+bool memory_fits(const struct vm_memory *memory, const struct vm_store *store);
+/* Hand a memory to a store: into its list, its count of pages and its limit. Nothing is charged. */
+void memory_join(struct vm_memory *memory, struct vm_store *store);
 
 /* Copy bytes of the host into a memory, as the bulk operations do. */
 enum vm_trap memory_write(struct vm_run *run, struct vm_memory *memory, uint64_t address,

@@ -2,6 +2,8 @@
 
 #include "vm/rt/image.h"
 #include "vm/rt/instance.h"
+#include "vm/rt/keep.h"
+#include "vm/rt/pool.h"
 
 struct host_def *
 host_def_new(struct vm_engine *engine, const struct vm_type *type, vm_host_fn fn, void *env)
@@ -55,6 +57,58 @@ program_finish(struct vm_program *program)
 
 	uint64_t start, size_bytes;
 	program->has_image = image_plan(program->module, &start, &size_bytes);
+	program->can_keep = keep_is_possible(program);
+}
+
+bool
+program_is_reused(struct vm_program *program)
+{
+	if (atomic_load_explicit(&program->was_made, memory_order_relaxed))
+		return true;
+	atomic_store_explicit(&program->was_made, true, memory_order_relaxed);
+	return false;
+}
+
+/* The i-th place that the thread looks at. */
+static _Atomic(struct vm_instance *) *
+idle_place(struct vm_program *program, unsigned int i)
+{
+	return &program->idle[(pool_lane() + i) % PROGRAM_IDLE_MAX];
+}
+
+struct vm_instance *
+program_take_idle(struct vm_program *program)
+{
+	for (unsigned int i = 0; i < PROGRAM_IDLE_MAX; i++) {
+		_Atomic(struct vm_instance *) *place = idle_place(program, i);
+
+		if (atomic_load_explicit(place, memory_order_relaxed) == NULL)
+			continue;
+		struct vm_instance *instance =
+		    atomic_exchange_explicit(place, NULL, memory_order_acquire);
+		if (instance == NULL)
+			continue; /* another thread was quicker */
+		if (!atomic_load_explicit(&program->was_taken, memory_order_relaxed))
+			atomic_store_explicit(&program->was_taken, true, memory_order_relaxed);
+		return instance;
+	}
+	return NULL;
+}
+
+bool
+program_give_idle(struct vm_program *program, struct vm_instance *instance)
+{
+	for (unsigned int i = 0; i < PROGRAM_IDLE_MAX; i++) {
+		_Atomic(struct vm_instance *) *place = idle_place(program, i);
+		struct vm_instance *none = NULL;
+
+		if (atomic_load_explicit(place, memory_order_relaxed) == NULL &&
+		    atomic_compare_exchange_strong_explicit(place, &none, instance,
+		                                            memory_order_release,
+		                                            memory_order_relaxed))
+			return true;
+	}
+	return false;
 }
 
 const struct memory_image *
@@ -88,9 +142,12 @@ vm_program_unref(struct vm_program *program)
 		return;
 
 	struct vm_module *module = program->module;
+	pool_forget_program(module->engine, program);
 	for (uint32_t i = 0; i < module->import_count; i++)
 		host_def_unref(program->imports[i].host);
 	image_free(module->engine, atomic_load_explicit(&program->image, memory_order_relaxed));
+	engine_free(module->engine,
+	            atomic_load_explicit(&program->effects, memory_order_relaxed));
 	engine_free(module->engine, program);
 	vm_module_unref(module);
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "vm/rt/layout.h"
 #include "vm/rt/runtime.h"
 
 /* A host function as defined in a linker; shared with programs, which keep it alive. */
@@ -21,16 +22,8 @@ struct program_import {
 	struct vm_extern ext;
 };
 
-/* Where the parts of an instance lie in its allocation, in bytes. */
-struct instance_layout {
-	size_t own_memories, own_tables, own_globals, own_tags;
-	size_t memories, tables, globals, tags; /* index spaces: arrays of pointers */
-	size_t imported_funcs;
-	size_t data_sizes, elems;
-	size_t host_funcs; /* objects of imported host functions */
-	size_t funcs;
-	size_t size_bytes;
-};
+/* Most instances that wait with one program. */
+enum { PROGRAM_IDLE_MAX = 16 };
 
 struct vm_program {
 	atomic_uint refs;
@@ -40,6 +33,15 @@ struct vm_program {
 	bool has_image;        /* image_plan says so */
 	atomic_uint uses;      /* instances made, for the first two */
 	_Atomic(struct memory_image *) image; /* made with the second, or NULL */
+	_Atomic(atomic_uchar *) effects;      /* rt/effect.c's, by function, or NULL */
+	bool can_keep;                        /* keep_is_possible says so */
+	atomic_bool was_made;                 /* an instance from scratch, once */
+	/* Kept instances that wait; threads prefer a place of their own. */
+	_Atomic(struct vm_instance *) idle[PROGRAM_IDLE_MAX];
+	atomic_bool was_taken;   /* one of them, since the pool looked for some to free */
+	/* The pool's, under its lock: the list of programs with kept instances, waiting or not. */
+	uint32_t kept_count;
+	struct vm_program *kept_next, *kept_previous;
 	struct instance_layout layout;
 	struct program_import imports[]; /* in the module's order */
 };
@@ -54,6 +56,16 @@ void program_finish(struct vm_program *program);
  * programs of a command line run once.
  */
 const struct memory_image *program_image(struct vm_program *program);
+
+/* False for the program's first instance: most programs of a command line have only that. */
+bool program_is_reused(struct vm_program *program);
+
+/*
+ * Kept instances that nobody uses. NULL: there is none; false: there is no room, and the instance
+ * stays the caller's.
+ */
+struct vm_instance *program_take_idle(struct vm_program *program);
+bool program_give_idle(struct vm_program *program, struct vm_instance *instance);
 
 /* NULL when there is no memory. The type's group is held. */
 struct host_def *host_def_new(struct vm_engine *engine, const struct vm_type *type, vm_host_fn fn,

@@ -9,7 +9,7 @@
  *     status = func->entry(func, run, slots)
  *
  * with its arguments in 8-byte slots (v128 two, low half first) and its results written over
- * them. Anything but VM_OK has its details in *run->err. run->caller is the instance that calls.
+ * them. Anything but VM_OK has its details in *run->err.
  *
  * Spec:    Core 3.0, section 4.2
  */
@@ -29,6 +29,9 @@ typedef enum vm_status (*func_entry)(struct vm_func *func, struct vm_run *run,
 struct vm_func {
 	func_entry entry;
 	const struct vm_type *type;
+	/* How native code calls it, see vm/native/abi.h; NULL where there is no native tier. */
+	const void *native;
+	void *native_context;
 	struct vm_instance *instance; /* that defines it; of a host function: that imported it */
 	void *code;     /* the tier's, or struct host_func * */
 	uint32_t index; /* in the instance's module */
@@ -53,6 +56,7 @@ struct vm_memory {
 	uint64_t image_start;    /* range that is mapped from an image; empty when there is none */
 	uint64_t image_bytes;
 	bool is_broken;          /* a mapping failed: not to be used again */
+	bool is_kept;            /* with its instance, see rt/keep.h */
 	struct vm_memory *next;  /* of the store */
 };
 
@@ -64,6 +68,7 @@ struct vm_table {
 	struct vm_tabletype type;
 	struct vm_store *store;
 	struct rec_group *group; /* held for an embedder's table of a defined type, or NULL */
+	bool is_kept;            /* with its instance, see rt/keep.h */
 	struct vm_table *next;
 };
 
@@ -101,6 +106,8 @@ struct vm_instance {
 	struct vm_func **imported_funcs;
 	struct vm_func *funcs;      /* by module_func.slot */
 	void *code;                 /* the tier's module code in this instance's variant */
+	const void *const *builtins; /* for native code: by enum native_builtin */
+	const struct vm_type *const *types; /* the module's */
 	uint64_t *data_sizes; /* by segment, 0 when dropped; NULL without a data count section */
 	struct elem_instance *elems;
 	struct vm_tag **tags;
@@ -109,6 +116,7 @@ struct vm_instance {
 	const struct vm_tier *tier;
 	struct vm_program *program; /* keeps host functions alive, or NULL */
 	struct vm_instance *next;   /* of the store */
+	struct instance_keep *keep; /* what it was when it began, to be that again; or NULL */
 };
 
 /* The function object of an index that has a slot or is imported. */
@@ -129,35 +137,48 @@ struct rt_fault {
 	uintptr_t pc;
 	uintptr_t address;
 	uintptr_t regs[16]; /* in the order of the processor's encoding on x86-64 */
+	bool is_call;       /* pc is where a call out of native code was to return to */
 };
 
 struct vm_run {
 	void *exit_sp; /* first: stack pointer of the innermost rt_enter, for the fault handler */
-	atomic_uint stop;   /* enum vm_trap: why to end, or 0. Looked at by loops and calls */
+	/* Where the next native entry puts its frames (vm/native/enter_x64.S); NULL: on top. */
+	void *guest_sp;
+	/*
+	 * One after the other, so that built-ins of native code can look at both at once. stop is
+	 * an enum vm_trap: why to end, or 0; looked at by loops and calls. trap is set by the fault
+	 * handler and by tiers: what run->err has to say.
+	 */
+	_Alignas(8) atomic_uint stop;
+	enum vm_trap trap;
 	bool metered;
 	uint64_t fuel;      /* left; metered code subtracts, and traps instead of wrapping */
+	void *extra;        /* values of native calls that travel in no register, 16 bytes each */
+	uintptr_t guest_stack_low; /* of native code: its guard ends here; see store_guest_stack */
 	union vm_slot *stack; /* guest frames of the interpreter: stack <= top <= stack_end */
 	union vm_slot *top;   /* first slot free for a nested entry */
 	union vm_slot *stack_end;
-	struct vm_instance *caller;
 	struct vm_error *err; /* where details of a failure go; not NULL while something runs */
-	enum vm_trap trap;  /* set by the fault handler and by tiers: what run->err has to say */
 	/* The interpreter's: instruction, frame and instance where the program stopped. */
 	const void *stopped_at;
 	union vm_slot *stopped_frame;
 	struct vm_instance *stopped_instance;
 	struct rt_fault fault;
+	/* Whether memories may differ from what their instances began with: see rt/effect.h. */
+	bool is_touched;
 	uint64_t host_calls;
 	uint32_t depth;     /* nested entries on the thread's own stack */
+	atomic_int native_thread; /* system's number of the thread in native code, or 0 */
+	int stop_signal;          /* the engine's */
 	struct vm_store *store;
 };
 
 /*
- * Run fn(arg) so that a memory fault, or the stop signal, in guest code ends it: then rt_enter
- * returns VM_TRAP with run->trap and run->fault set, otherwise fn's result. Guest code is what
- * lies in the section VM_GUEST_TEXT (and, with native tiers, in registered ranges); it must hold
- * no locks. Entries nest. A tier's entry calls this around its guest code: only the tier can say
- * where a fault happened.
+ * Run fn(arg) so that a memory fault in guest code ends it: then rt_enter returns VM_TRAP with
+ * run->trap and run->fault set, otherwise fn's result. Guest code is what lies in the section
+ * VM_GUEST_TEXT, and native code, which is entered by native_enter instead; it must hold no locks.
+ * It runs with the default floating-point environment. Entries nest. A tier's entry calls this
+ * around its guest code: only the tier can say where a fault happened.
  */
 enum vm_status rt_enter(struct vm_run *run, enum vm_status (*fn)(void *arg), void *arg);
 
@@ -171,6 +192,10 @@ enum vm_status rt_stopped(const struct vm_run *run, struct vm_error *err);
 
 /* Fill *run->err with the trap and its standard text, and return VM_TRAP. */
 enum vm_status rt_trap(struct vm_run *run, enum vm_trap trap);
+
+/* Add an outer frame to the backtrace, with the offset of its instruction in the binary. */
+void rt_add_frame(struct vm_error *err, const struct vm_module *module, uint32_t function,
+                  uint64_t offset);
 
 /* Most nested entries (guest -> host -> guest): each uses the thread's own stack. */
 enum { RT_DEPTH_MAX = 200 };
@@ -186,20 +211,26 @@ struct vm_tier {
 	                              struct vm_error *err);
 	/* vm_func.code of a defined function. */
 	void *(*func_code)(void *module_code, uint32_t function);
+	/* vm_func.native, with the instance as its context; NULL: native_out, with the function. */
+	const void *(*func_native)(void *module_code, uint32_t function);
 	func_entry entry;
+	const void *const *builtins; /* vm_instance.builtins */
 };
 
 extern const struct vm_tier vm_tier_interp; /* interp/interp.c */
+extern const struct vm_tier vm_tier_native; /* native/native.c */
+
+/* vm_func.native of functions that are not native code: native/enter_x64.S. */
+extern const char native_out[] __attribute__((visibility("hidden")));
 
 /* --- operations that tiers call ------------------------------------------------------------ */
 
 /*
  * Call a function from C: the way in for the embedder, host functions and start functions. Looks
  * at run->stop, the depth and the thread's stack, prepares the thread for faults, sets run->err
- * (err, or a place of the store's own when that is NULL) and run->caller, and restores both.
+ * (err, or a place of the store's own when that is NULL), and restores it.
  */
-enum vm_status func_call(struct vm_func *func, union vm_slot *slots, struct vm_instance *caller,
-                         struct vm_error *err);
+enum vm_status func_call(struct vm_func *func, union vm_slot *slots, struct vm_error *err);
 /* The entry of host functions. */
 enum vm_status host_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots);
 

@@ -6,9 +6,12 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include "vm/rt/codespace.h"
 #include "vm/rt/instance.h"
 #include "vm/rt/memory.h"
 #include "vm/rt/pool.h"
+#include "vm/rt/table.h"
+#include "vm/rt/thread.h"
 
 enum {
 	/* A stack is given back to the system, but for its start, each time it was used so often:
@@ -51,18 +54,66 @@ store_create(struct vm_engine *engine, struct vm_store **out_store, struct vm_er
 	(void)madvise(stack, engine->stack_bytes, MADV_NOHUGEPAGE);
 	store->engine = engine;
 	store->run.store = store;
+	store->run.stop_signal = engine->stop_signal;
 	store->run.stack = stack;
 	store->run.stack_end = store->run.stack + engine->stack_bytes / sizeof(union vm_slot);
 	atomic_init(&store->run.stop, VM_TRAP_NONE);
 	atomic_init(&store->stop_fd, -1);
+	store->serial = POOL_SERIALS - 1; /* used up: the first use takes some */
 	*out_store = store;
 	return VM_OK;
+}
+
+/* From the start of the mapping to the end of the stack. */
+static size_t
+guest_stack_bytes(const struct vm_store *store)
+{
+	return (size_t)GUEST_GUARD_BYTES + store->engine->stack_bytes;
+}
+
+/* Of values in no register, above the stack: as many as a function may have. */
+static size_t
+guest_extra_bytes(const struct vm_store *store)
+{
+	const struct vm_limits *limits = &store->engine->limits;
+	uint64_t count =
+	    limits->params_max > limits->results_max ? limits->params_max : limits->results_max;
+
+	return (count < UINT32_MAX ? (size_t)count : UINT32_MAX) * 16;
+}
+
+bool
+store_guest_stack(struct vm_store *store)
+{
+	size_t size_bytes = guest_stack_bytes(store) + guest_extra_bytes(store);
+
+	if (store->guest_stack != NULL) {
+		store->run.guest_sp = store->guest_stack + guest_stack_bytes(store);
+		return true;
+	}
+	uint8_t *map = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
+	if (map == MAP_FAILED)
+		return false;
+	if (mprotect(map, GUEST_GUARD_BYTES, PROT_NONE) != 0) {
+		(void)munmap(map, size_bytes);
+		return false;
+	}
+	(void)madvise(map, size_bytes, MADV_NOHUGEPAGE); /* as for the other stack */
+	store->guest_stack = map;
+	store->run.guest_stack_low = (uintptr_t)map + GUEST_GUARD_BYTES;
+	store->run.guest_sp = store->run.extra = map + guest_stack_bytes(store);
+	return true;
 }
 
 void
 store_destroy(struct vm_store *store)
 {
 	(void)munmap(store->run.stack, store->engine->stack_bytes);
+	if (store->guest_stack != NULL)
+		(void)munmap(store->guest_stack,
+		             guest_stack_bytes(store) + guest_extra_bytes(store));
 	engine_free(store->engine, store->attachments);
 	engine_free(store->engine, store);
 }
@@ -71,8 +122,7 @@ enum vm_status
 vm_store_new(struct vm_engine *engine, const struct vm_store_config *config,
              struct vm_store **out_store, struct vm_error *err)
 {
-	uint64_t serial;
-	struct vm_store *store = pool_take_store(engine, &serial);
+	struct vm_store *store = pool_take_store(engine);
 
 	if (store == NULL) {
 		enum vm_status st = store_create(engine, &store, err);
@@ -80,7 +130,8 @@ vm_store_new(struct vm_engine *engine, const struct vm_store_config *config,
 			return st;
 	}
 	(void)vm_engine_ref(engine);
-	store->serial = serial;
+	if (++store->serial % POOL_SERIALS == 0)
+		store->serial = pool_take_serials(engine);
 	if (config != NULL)
 		store->config = *config;
 	else
@@ -114,21 +165,26 @@ static void
 objects_clear(struct vm_store *store)
 {
 	struct vm_engine *engine = store->engine;
+	struct vm_instance *next_instance;
 	struct store_block *next;
 
-	for (struct vm_memory *m = store->memories; m != NULL; m = m->next)
-		memory_clear(m);
+	for (struct vm_memory *m = store->memories; m != NULL; m = m->next) {
+		if (!m->is_kept)
+			memory_clear(engine, m);
+	}
 	for (struct vm_table *t = store->tables; t != NULL; t = t->next) {
-		engine_free(engine, t->elems);
-		if (t->group != NULL)
-			rec_group_unref(engine, t->group);
+		if (!t->is_kept)
+			table_clear(engine, t);
 	}
 	for (struct vm_global *g = store->globals; g != NULL; g = g->next) {
 		if (g->group != NULL)
 			rec_group_unref(engine, g->group);
 	}
-	for (struct vm_instance *i = store->instances; i != NULL; i = i->next)
-		instance_clear(i);
+	/* Last of what uses them: another thread may have a kept instance at once. */
+	for (struct vm_instance *i = store->instances; i != NULL; i = next_instance) {
+		next_instance = i->next;
+		instance_end(i);
+	}
 	for (struct store_block *block = store->blocks; block != NULL; block = next) {
 		next = block->next;
 		engine_free(engine, block);
@@ -145,6 +201,9 @@ stack_clear(struct vm_store *store)
 	store->stack_uses = 0;
 	(void)madvise((char *)run->stack + STACK_KEPT_BYTES,
 	              store->engine->stack_bytes - STACK_KEPT_BYTES, MADV_DONTNEED);
+	if (store->guest_stack != NULL) /* which grows down */
+		(void)madvise(store->guest_stack + GUEST_GUARD_BYTES,
+		              store->engine->stack_bytes - STACK_KEPT_BYTES, MADV_DONTNEED);
 }
 
 static void
@@ -162,7 +221,7 @@ static void
 store_clear(struct vm_store *store)
 {
 	attachments_clear(store);
-	if (store->deadline_ns != 0)
+	if (store->deadline_ns != 0 || vm_store_stopped(store) != VM_TRAP_NONE)
 		watchdog_unset(&store->engine->pool->watchdog, store);
 	objects_clear(store);
 	stack_clear(store);
@@ -170,9 +229,11 @@ store_clear(struct vm_store *store)
 
 	struct vm_run *run = &store->run;
 	atomic_store_explicit(&run->stop, VM_TRAP_NONE, memory_order_relaxed);
-	run->caller = NULL;
 	run->err = NULL;
 	run->exit_sp = NULL;
+	run->guest_sp =
+	    store->guest_stack != NULL ? store->guest_stack + guest_stack_bytes(store) : NULL;
+	run->is_touched = false;
 	run->host_calls = 0;
 	run->depth = 0;
 	store->instances = NULL;
@@ -232,18 +293,28 @@ stop_fd_signal(int fd)
 }
 
 void
-vm_store_stop(struct vm_store *store, enum vm_trap reason)
+store_stop_request(struct vm_store *store, enum vm_trap reason)
 {
 	unsigned int none = VM_TRAP_NONE;
 
-	if (reason == VM_TRAP_NONE)
-		return;
 	/* Sequentially consistent with stop_fd: either this sees the descriptor, or its maker the
 	 * reason. */
 	(void)atomic_compare_exchange_strong(&store->run.stop, &none, (unsigned int)reason);
 	int fd = atomic_load(&store->stop_fd);
 	if (fd >= 0)
 		stop_fd_signal(fd);
+}
+
+void
+vm_store_stop(struct vm_store *store, enum vm_trap reason)
+{
+	if (reason == VM_TRAP_NONE)
+		return;
+	store_stop_request(store, reason);
+	/* A host function that stops its own store is seen on return. */
+	int thread = atomic_load_explicit(&store->run.native_thread, memory_order_relaxed);
+	if (codespace_is_used() && (thread == 0 || thread != rt_thread.number))
+		watchdog_insist(&store->engine->pool->watchdog, store);
 }
 
 enum vm_trap
@@ -294,6 +365,28 @@ enum vm_status
 rt_trap(struct vm_run *run, enum vm_trap trap)
 {
 	return vm_error_trap(run->err, trap, "%s", vm_trap_text(trap));
+}
+
+void
+rt_add_frame(struct vm_error *err, const struct vm_module *module, uint32_t function,
+             uint64_t offset)
+{
+	if (err->frame_count == VM_ERROR_FRAMES_MAX) {
+		err->frames_omitted++;
+		return;
+	}
+	struct vm_frame *frame = &err->frames[err->frame_count++];
+	struct vm_str name = vm_module_function_name(module, function);
+	size_t len = name.len < VM_FRAME_NAME_MAX - 1 ? name.len : VM_FRAME_NAME_MAX - 1;
+
+	frame->function = function;
+	frame->offset = offset;
+	memcpy(frame->name, name.data, len);
+	frame->name[len] = '\0';
+	if (err->frame_count == 1) {
+		err->function = function;
+		err->offset = offset;
+	}
 }
 
 /* --- accounts ------------------------------------------------------------------------------ */

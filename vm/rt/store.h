@@ -28,7 +28,8 @@ struct vm_store {
 	struct vm_engine *engine;
 	struct vm_store_config config;
 	uint64_t serial; /* differs for every vm_store_new, so that stale definitions are noticed */
-	uint32_t stack_uses; /* since the stack's memory was given back to the system */
+	uint32_t stack_uses; /* since the stacks' memory was given back to the system */
+	uint8_t *guest_stack; /* mapping of native code's stack, its guard first, or NULL */
 
 	struct vm_instance *instances;
 	uint32_t instance_count;
@@ -49,6 +50,7 @@ struct vm_store {
 	uint64_t deadline_ns;                         /* 0 none; the owner thread's */
 	struct vm_store *watch_next, *watch_previous; /* the watchdog's list, under its lock */
 	bool is_watched;
+	uint8_t absences; /* how often the watchdog saw no thread in native code, once stopped */
 
 	struct vm_store *next_idle; /* in the pool */
 	struct vm_error scratch;    /* where details go that nobody asked for */
@@ -62,6 +64,17 @@ void store_destroy(struct vm_store *store);
  * NULL when there is none.
  */
 void *store_alloc(struct vm_store *store, size_t size_bytes);
+
+/*
+ * Native code's stack: engine->stack_bytes above a guard of GUEST_GUARD_BYTES, mapped on first use
+ * and kept with the store; for a run that is in no native code. Sets run->guest_sp to its upper end, run->guest_stack_low, and
+ * run->extra to room for values beyond. False when there is no memory for it.
+ */
+enum { GUEST_GUARD_BYTES = 64 << 10 };
+bool store_guest_stack(struct vm_store *store);
+
+/* Set run->stop, unless there is a reason already, and what tells host functions. */
+void store_stop_request(struct vm_store *store, enum vm_trap reason);
 
 /* Count pages of memories, up or down. */
 void store_pages_add(struct vm_store *store, uint64_t pages);

@@ -43,6 +43,23 @@ set_capacity(struct vm_table *table, uint64_t capacity)
 	return true;
 }
 
+bool
+table_fits(const struct vm_table *table, const struct vm_store *store)
+{
+	return table->type.min <= store->config.table_elements_max;
+}
+
+void
+table_join(struct vm_table *table, struct vm_store *store)
+{
+	table->max = store->config.table_elements_max;
+	if (table->type.has_max)
+		table->max = min_u64(table->max, table->type.max);
+	table->store = store;
+	table->next = store->tables;
+	store->tables = table;
+}
+
 enum vm_status
 table_make(struct vm_table *table, struct vm_store *store, const struct vm_tabletype *type,
            void *init, struct vm_error *err)
@@ -53,9 +70,7 @@ table_make(struct vm_table *table, struct vm_store *store, const struct vm_table
 		return vm_error_set(err, VM_E_LIMIT, VM_NO_OFFSET,
 		                    "a table needs %llu elements, the limit is %llu",
 		                    (unsigned long long)type->min, (unsigned long long)max);
-	*table = (struct vm_table){ .type = *type, .store = store, .max = max };
-	if (type->has_max)
-		table->max = min_u64(max, type->max);
+	*table = (struct vm_table){ .type = *type, .store = store };
 	if (type->min > 0 && !set_capacity(table, type->min))
 		return vm_error_set(err, VM_E_LIMIT, VM_NO_OFFSET,
 		                    "a table needs %llu bytes, %llu of %llu are in use",
@@ -64,9 +79,16 @@ table_make(struct vm_table *table, struct vm_store *store, const struct vm_table
 		                    (unsigned long long)store->config.memory_bytes_max);
 	fill(table->elems, init, type->min);
 	table->size = type->min;
-	table->next = store->tables;
-	store->tables = table;
+	table_join(table, store);
 	return VM_OK;
+}
+
+void
+table_clear(struct vm_engine *engine, struct vm_table *table)
+{
+	engine_free(engine, table->elems);
+	if (table->group != NULL)
+		rec_group_unref(engine, table->group);
 }
 
 int64_t

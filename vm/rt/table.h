@@ -14,3 +14,9 @@
 VM_MUST_CHECK enum vm_status table_make(struct vm_table *table, struct vm_store *store,
                                         const struct vm_tabletype *type, void *init,
                                         struct vm_error *err);
+/* Free what it has; the table stays in the store's list, which goes away. */
+void table_clear(struct vm_engine *engine, struct vm_table *table);
+
+/* For tables that are kept with their instance, as for memories: see rt/memory.h. */
+bool table_fits(const struct vm_table *table, const struct vm_store *store);
+void table_join(struct vm_table *table, struct vm_store *store);

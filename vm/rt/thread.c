@@ -95,7 +95,6 @@ initial_stack_find(struct rt_thread *out)
 	if (here >= high || high - here >= size)
 		return false;
 	out->stack_low = high - size;
-	out->stack_high = high;
 	return true;
 }
 
@@ -115,7 +114,6 @@ stack_find(struct rt_thread *out)
 		return false;
 	/* Some versions count the guard as stack: it is subtracted to be sure. */
 	out->stack_low = (uintptr_t)low + guard;
-	out->stack_high = (uintptr_t)low + size;
 	return true;
 }
 
@@ -126,4 +124,16 @@ thread_prepare_slow(void)
 		return false;
 	rt_thread.is_ready = true;
 	return true;
+}
+
+void
+thread_prepare_native(int stop_signal)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, stop_signal);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	rt_thread.number = gettid();
+	rt_thread.stop_signal = stop_signal;
 }

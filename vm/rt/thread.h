@@ -18,7 +18,9 @@ enum { THREAD_STACK_RESERVE = 256 * 1024 };
 
 struct rt_thread {
 	bool is_ready;
-	uintptr_t stack_low, stack_high;
+	uintptr_t stack_low;
+	int stop_signal; /* that native code on this thread can be ended with, or 0 */
+	int number;      /* the system's, once there is a stop signal */
 };
 
 extern _Thread_local struct rt_thread rt_thread __attribute__((tls_model("initial-exec")));
@@ -29,19 +31,21 @@ extern _Thread_local struct vm_run *rt_current __attribute__((tls_model("initial
 /* Set the thread up; false when there is no memory for it. */
 bool thread_prepare_slow(void);
 
+/* Take the signal's block away, and find the thread's number. */
+void thread_prepare_native(int stop_signal);
+
 static inline bool
 thread_prepare(void)
 {
 	return rt_thread.is_ready || thread_prepare_slow();
 }
 
-/* True when less than the reserve is left. On a stack that is not the thread's: false. */
+/*
+ * True when less than the reserve is left. On a stack that is not the thread's: false, unless it
+ * lies right behind the end of a stack smaller than the reserve.
+ */
 static inline bool
 thread_stack_is_low(void)
 {
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-
-	if (here < rt_thread.stack_low || here >= rt_thread.stack_high)
-		return false;
-	return here - rt_thread.stack_low < THREAD_STACK_RESERVE;
+	return (uintptr_t)__builtin_frame_address(0) - rt_thread.stack_low < THREAD_STACK_RESERVE;
 }

@@ -4,7 +4,12 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include "vm/rt/codespace.h"
 #include "vm/rt/store.h"
+
+/* Between one signal and the next to a store that has been stopped. */
+enum { INSIST_NS = 1000000, ABSENCES_ENOUGH = 2 };
 
 static uint64_t
 now_ns(void)
@@ -73,6 +78,7 @@ link_store(struct watchdog *watchdog, struct vm_store *store)
 {
 	if (store->is_watched)
 		return;
+	store->absences = 0;
 	store->watch_previous = NULL;
 	store->watch_next = watchdog->first;
 	if (watchdog->first != NULL)
@@ -81,7 +87,40 @@ link_store(struct watchdog *watchdog, struct vm_store *store)
 	store->is_watched = true;
 }
 
-/* Stop what is due and return the earliest of the other deadlines. */
+/* Signal the thread in native code; false when there is none. The number may be a thread's that has
+ * ended, or another's by now, which then looks and goes on. */
+static bool
+thread_signal(const struct vm_store *store)
+{
+	int thread = atomic_load_explicit(&store->run.native_thread, memory_order_relaxed);
+
+	if (thread == 0)
+		return false;
+	(void)tgkill(getpid(), thread, store->engine->stop_signal);
+	return true;
+}
+
+/* When to look at a store next; UINT64_MAX when there is no need. */
+static uint64_t
+attend(struct vm_store *store, uint64_t now)
+{
+	if (vm_store_stopped(store) == VM_TRAP_NONE) {
+		if (store->deadline_ns == 0)
+			return UINT64_MAX;
+		if (store->deadline_ns > now)
+			return store->deadline_ns;
+		store_stop_request(store, VM_TRAP_DEADLINE);
+	}
+	if (!codespace_is_used())
+		return UINT64_MAX;
+	if (thread_signal(store))
+		store->absences = 0;
+	else if (++store->absences == ABSENCES_ENOUGH)
+		return UINT64_MAX;
+	return now + INSIST_NS;
+}
+
+/* Stop what is due, and return when to look again. */
 static uint64_t
 expire(struct watchdog *watchdog)
 {
@@ -90,13 +129,13 @@ expire(struct watchdog *watchdog)
 	struct vm_store *next;
 
 	for (struct vm_store *store = watchdog->first; store != NULL; store = next) {
+		uint64_t at = attend(store, now);
+
 		next = store->watch_next;
-		if (store->deadline_ns <= now) {
+		if (at == UINT64_MAX)
 			unlink_store(watchdog, store);
-			vm_store_stop(store, VM_TRAP_DEADLINE);
-		} else if (store->deadline_ns < earliest) {
-			earliest = store->deadline_ns;
-		}
+		else if (at < earliest)
+			earliest = at;
 	}
 	return earliest;
 }
@@ -165,6 +204,20 @@ watchdog_set(struct watchdog *watchdog, struct vm_store *store, uint64_t deadlin
 		                    "cannot start the thread that watches deadlines: %s",
 		                    strerror(failed));
 	return VM_OK;
+}
+
+void
+watchdog_insist(struct watchdog *watchdog, struct vm_store *store)
+{
+	(void)pthread_mutex_lock(&watchdog->lock);
+	(void)thread_signal(store);
+	/* Without a thread to insist this was the only signal. */
+	if (watchdog->is_running || start(watchdog) == 0) {
+		link_store(watchdog, store);
+		watchdog->planned_ns = 0;
+		(void)pthread_cond_signal(&watchdog->wake);
+	}
+	(void)pthread_mutex_unlock(&watchdog->lock);
 }
 
 void

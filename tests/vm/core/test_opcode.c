@@ -56,7 +56,7 @@ letter(uint8_t code)
 START_TEST(signatures_say_what_the_rows_say)
 {
 	for (unsigned i = 0; i < VM_OP_COUNT; i++) {
-		const struct opcode_sig *sig = &opcode_sigs()[i];
+		const struct opcode_sig *sig = &opcode_sig_table[i];
 		char text[8] = "";
 		size_t len = 0;
 

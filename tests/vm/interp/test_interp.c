@@ -1,12 +1,16 @@
 /*
- * test_interp.c - what the specification's scripts do not show of the interpreter: where traps
- * happened, stopping, fuel, tail calls between instances, threads that share code.
+ * test_interp.c - what the specification's scripts do not show of the interpreter: running out of
+ * memory, where traps happened, stopping, fuel, tail calls between instances, threads that share
+ * code.
  */
 #include "tests/vm/rt/fixture.h"
 
+#include <limits.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <time.h>
 #include "tests/vm/interp/modules.h"
+#include "vm/interp/handlers.h"
 
 static uint64_t
 now_ns(void)
@@ -16,6 +20,87 @@ now_ns(void)
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
+
+/* --- the table of handlers ------------------------------------------------------------------ */
+
+/* The assembler's table and the struct that describes it are both made from the rows. */
+START_TEST(the_handler_table_has_the_layout_of_its_struct)
+{
+	ck_assert(handler_at(&handler_table.end) == h_exit);
+	ck_assert(handler_at(&handler_table.branch_value[1][0][0][1]) == h_branch_z64_S_back);
+	ck_assert(handler_at(&handler_table.branch_value[0][1][1][0]) == h_branch_nz_A);
+}
+END_TEST
+
+/* --- memory runs out ------------------------------------------------------------------------ */
+
+static long blocks_out;            /* allocated and not freed */
+static long left_until = LONG_MAX; /* allocations until all fail */
+
+static bool
+runs_out(void)
+{
+	return left_until <= 0 || (left_until < LONG_MAX && left_until-- == 0);
+}
+
+static void *
+failing_alloc(void *self, size_t size_bytes)
+{
+	void *block = runs_out() ? NULL : malloc(size_bytes);
+
+	(void)self;
+	blocks_out += block != NULL;
+	return block;
+}
+
+static void *
+failing_realloc(void *self, void *old, size_t size_bytes)
+{
+	(void)self;
+	return runs_out() ? NULL : realloc(old, size_bytes);
+}
+
+static void
+failing_free(void *self, void *old)
+{
+	(void)self;
+	blocks_out -= old != NULL;
+	free(old);
+}
+
+/* What the translator keeps from function to function is good after each failure. */
+START_TEST(translating_survives_any_failed_allocation)
+{
+	const struct vm_allocator failing = { failing_alloc, failing_realloc, failing_free, NULL };
+	const struct wasm wasm = WASM(traps);
+	struct vm_engine_config config;
+	struct vm_engine *frail;
+	struct vm_module *module;
+	void *code;
+
+	vm_engine_config_init(&config);
+	config.allocator = &failing;
+	ck_assert_int_eq(vm_engine_new(&config, &frail, &err), VM_OK);
+	ck_assert_int_eq(vm_module_load(frail, wasm.bytes, wasm.len, &module, &err), VM_OK);
+	ck_assert_int_eq(vm_tier_interp.module_code(module, false, &code, &err), VM_OK);
+	for (uint32_t i = module->func_import_count; i < module->func_count; i++) {
+		struct interp_func *func = vm_tier_interp.func_code(code, i);
+		enum vm_status st = VM_E_NOMEM;
+
+		for (long step = 0; st != VM_OK; step++) {
+			ck_assert_int_lt(step, 1000);
+			left_until = step;
+			st = interp_translate(func, &err);
+			left_until = LONG_MAX;
+			ck_assert_int_eq(st, st == VM_OK ? VM_OK : VM_E_NOMEM);
+		}
+		ck_assert_uint_gt(func->word_count, 0);
+	}
+	vm_module_unref(module);
+	vm_engine_unref(frail);
+	ck_assert_int_eq(blocks_out, 0);
+}
+END_TEST
 
 /* --- positions ----------------------------------------------------------------------------- */
 
@@ -263,6 +348,8 @@ unit_suite(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);
+	tcase_add_test(tcase, the_handler_table_has_the_layout_of_its_struct);
+	tcase_add_test(tcase, translating_survives_any_failed_allocation);
 	tcase_add_test(tcase, a_fault_knows_its_instruction_and_its_callers);
 	tcase_add_test(tcase, a_fault_in_a_fused_load_and_in_a_store_is_found_too);
 	tcase_add_test(tcase, a_deep_backtrace_is_cut_and_says_so);

@@ -275,7 +275,7 @@ use_program(struct vm_program *program, bool is_mapped)
 	ck_assert_int_eq(memory->image_bytes > 0, is_mapped);
 	ck_assert_int_eq(vm_memory_grow(memory, 2), PAGES);
 	ck_assert(is_as_loaded(memory->base, memory->size));
-	memset(memory->base, 0xee, memory->size);
+	memset(vm_memory_data(memory), 0xee, memory->size);
 	vm_store_free(one);
 }
 

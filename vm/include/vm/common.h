@@ -9,11 +9,13 @@
 #if defined __GNUC__
 #define VM_EXPORT __attribute__((visibility("default")))
 #define VM_MUST_CHECK __attribute__((warn_unused_result))
+#define VM_COLD __attribute__((cold)) /* rarely called: code that does so is kept apart */
 #define VM_PRINTF(format_index, first_index) \
 	__attribute__((format(printf, format_index, first_index)))
 #else
 #define VM_EXPORT
 #define VM_MUST_CHECK
+#define VM_COLD
 #define VM_PRINTF(format_index, first_index)
 #endif
 

@@ -63,8 +63,9 @@ VM_EXPORT bool vm_trap_is_limit(enum vm_trap trap);
  * Fill *err (which may be NULL) and return status, so that a function can fail in one line.
  * offset is VM_NO_OFFSET where there is none. Overlong messages are cut at a character.
  */
-VM_EXPORT enum vm_status vm_error_set(struct vm_error *err, enum vm_status status,
-                                      uint64_t offset, const char *format, ...) VM_PRINTF(4, 5);
+VM_EXPORT VM_COLD enum vm_status vm_error_set(struct vm_error *err, enum vm_status status,
+                                              uint64_t offset, const char *format, ...)
+    VM_PRINTF(4, 5);
 
 /* The same for a trap raised by a host function: returns VM_TRAP. */
 VM_EXPORT enum vm_status vm_error_trap(struct vm_error *err, enum vm_trap trap,

@@ -38,6 +38,8 @@ VM_EXPORT void vm_instance_export_at(struct vm_instance *instance, uint32_t inde
                                      struct vm_extern *out);
 VM_EXPORT struct vm_module *vm_instance_module(const struct vm_instance *instance);
 VM_EXPORT struct vm_store *vm_instance_store(const struct vm_instance *instance);
+/* What runs it: "interp" or "native". */
+VM_EXPORT const char *vm_instance_tier(const struct vm_instance *instance);
 
 /* The type, as a view that lives as long as the object. */
 VM_EXPORT void vm_extern_type(const struct vm_extern *ext, struct vm_externtype *out);

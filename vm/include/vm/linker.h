@@ -19,7 +19,7 @@ struct vm_program;
 /* What a host function sees of the call. */
 struct vm_caller {
 	struct vm_store *store;
-	struct vm_instance *instance; /* that called, or NULL when the embedder did */
+	struct vm_instance *instance; /* that imported the function */
 };
 
 /*

@@ -14,12 +14,20 @@
 
 struct vm_store;
 
+/* Which tier runs the instances of a store. */
+enum vm_tier_policy {
+	VM_TIER_BEST,   /* native where the module has native code of the store's variant */
+	VM_TIER_INTERP,
+	VM_TIER_NATIVE, /* instantiating a module without such code is VM_E_UNSUPPORTED */
+};
+
 struct vm_store_config {
 	uint64_t memory_pages_max;   /* of each memory; default 65536; memory.grow answers -1 */
 	uint64_t memory_bytes_max;   /* of all memories and tables together; default UINT64_MAX */
 	uint64_t table_elements_max; /* elements of each table; default 10,000,000 */
 	uint32_t instances_max;      /* default 10,000 */
 	bool metered;                /* count instructions; implied by a fuel limit */
+	enum vm_tier_policy tier;    /* default: best */
 };
 
 VM_EXPORT void vm_store_config_init(struct vm_store_config *config);

@@ -8,6 +8,7 @@
 #include "vm/instance.h"
 #include "vm/linker.h"
 #include "vm/module.h"
+#include "vm/native.h"
 #include "vm/store.h"
 #include "vm/type.h"
 #include "vm/value.h"

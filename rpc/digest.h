@@ -1,20 +1,20 @@
 /*
  * digest.h - SHA-256, the identity of a module and of every stored chunk.
  *
- * Written for people and in URLs as "sha256:" and 64 lower-case hexadecimal digits.
+ * Written for people and in URLs as "sha256:" and 64 lower-case hexadecimal digits (ref.h reads
+ * that), and in the field Content-Digest in base64 (accept.h).
  *
  * Threads: all functions are reentrant; a digest_state belongs to one thread at a time
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <nettle/sha2.h>
+#include "rpc/ref.h"
 
-#define DIGEST_BYTES 32
+#define DIGEST_BYTES RPC_DIGEST_BYTES
 /* "sha256:" + 64 digits + NUL. */
-#define DIGEST_TEXT_SIZE 72
+#define DIGEST_TEXT_SIZE RPC_DIGEST_TEXT_MAX
+#define DIGEST_HEX_SIZE (2 * DIGEST_BYTES + 1)
 
 struct digest {
 	uint8_t bytes[DIGEST_BYTES];
@@ -36,10 +36,8 @@ bool digest_equal(const struct digest *a, const struct digest *b);
 
 /* Writes "sha256:<hex>" with its NUL and returns text. */
 char *digest_format(const struct digest *digest, char text[DIGEST_TEXT_SIZE]);
-/* Accepts exactly the form that digest_format() writes; false leaves *out as it was. */
-bool digest_parse(const char *text, struct digest *out);
 
-/* Lower-case hexadecimal; text has room for 2 * size_bytes + 1 characters. */
-void hex_encode(const uint8_t *bytes, size_t size_bytes, char *text);
-/* Exactly 2 * size_bytes lower-case digits followed by NUL, or false. */
-bool hex_decode(const char *text, uint8_t *bytes, size_t size_bytes);
+/* The digits alone, with a NUL; returns text. */
+char *digest_hex(const struct digest *digest, char text[DIGEST_HEX_SIZE]);
+/* Exactly the form that digest_hex() writes; false leaves *out as it was. */
+bool digest_from_hex(const char *text, struct digest *out);

@@ -1,0 +1,210 @@
+#include "client/wasmedge/native.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/wasmedge/file.h"
+#include "client/wasmedge/key.h"
+#include "client/wasmedge/section.h"
+#include "client/wasmedge/text.h"
+
+/* --- progress -------------------------------------------------------------------------------- */
+
+enum { BAR_CELLS = 40, BAR_AFTER_MS = 1000, BAR_EVERY_MS = 100 };
+
+struct bar {
+	uint64_t start_ms;
+	uint64_t drawn_ms; /* 0: not yet */
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static bool
+draw_bar(void *env, uint64_t done_bytes, uint64_t total_bytes)
+{
+	static const char cells[BAR_CELLS + 1] = "########################################";
+	struct bar *bar = env;
+	const uint64_t now = now_ms();
+
+	if (now - bar->start_ms < BAR_AFTER_MS || now - bar->drawn_ms < BAR_EVERY_MS ||
+	    total_bytes == 0)
+		return true;
+	const double share =
+	    done_bytes < total_bytes ? (double)done_bytes / (double)total_bytes : 1;
+	const int full = (int)(share * BAR_CELLS);
+	bar->drawn_ms = now;
+	fprintf(stderr, "\rcompiling [%.*s%*s] %3d %%", full, cells, BAR_CELLS - full, "",
+	        (int)(share * 100));
+	return true;
+}
+
+enum vm_status
+native_compile(struct vm_module *module, struct vm_compile_options *options, struct vm_bytes *out,
+               struct vm_error *err)
+{
+	struct bar bar = { .start_ms = now_ms() };
+
+	if (isatty(STDERR_FILENO)) {
+		options->progress_fn = draw_bar;
+		options->progress_env = &bar;
+	}
+	enum vm_status st = vm_compile(module, options, out, err);
+	if (bar.drawn_ms != 0)
+		fputs("\r\x1b[K", stderr); /* the line is empty again */
+	return st;
+}
+
+/* --- loading --------------------------------------------------------------------------------- */
+
+struct loading {
+	const char *path;
+	const struct native_options *options;
+	struct vm_module *module;
+	bool has_key;
+	uint8_t key[VM_MAC_KEY_BYTES];
+};
+
+__attribute__((format(printf, 2, 3))) static void
+say(const struct loading *l, const char *format, ...)
+{
+	char text[VM_ERROR_MESSAGE_MAX + 64];
+	va_list ap;
+
+	if (!l->options->verbose)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	fputs("wasmedge: ", stderr);
+	text_write_c(stderr, l->path);
+	fputs(": ", stderr);
+	text_write_c(stderr, text);
+	fputc('\n', stderr);
+}
+
+/* Attach one artifact of the file if it is of the wanted variant. */
+static void
+attach_entry(struct loading *l, const struct native_entry *entry)
+{
+	struct vm_artifact_info info;
+	struct vm_error err;
+
+	if (vm_artifact_describe(entry->artifact, entry->artifact_bytes, &info, &err) != VM_OK) {
+		say(l, "native code of the file is not used: %s", err.message);
+		return;
+	}
+	if (info.metered != l->options->metered)
+		return;
+	if (!l->has_key && key_read(l->key, &err) != VM_OK) {
+		say(l, "native code of the file is not used: %s", err.message);
+		return;
+	}
+	l->has_key = true;
+	if (vm_module_attach(l->module, entry->artifact, entry->artifact_bytes, entry->mac, l->key,
+	                     &err) != VM_OK)
+		say(l, "native code of the file is not used: %s", err.message);
+	else
+		say(l, "runs as native code of the file");
+}
+
+static bool
+has_native(const struct loading *l)
+{
+	return vm_module_has_native(l->module, l->options->metered);
+}
+
+static void
+attach_section(struct loading *l, const struct native_section *section)
+{
+	struct native_entry entry;
+	size_t position = 0;
+
+	while (!has_native(l) && native_section_next(section, &position, &entry))
+		attach_entry(l, &entry);
+	if (position < section->entries_bytes && !has_native(l))
+		say(l, "native code of the file is damaged");
+}
+
+/* Code made now never leaves the process, so any key does. */
+static enum vm_status
+compile_and_attach(struct loading *l, struct vm_error *err)
+{
+	struct vm_compile_options options;
+	struct vm_bytes artifact;
+	uint8_t mac[VM_MAC_BYTES];
+	uint8_t key[VM_MAC_KEY_BYTES];
+
+	if (getrandom(key, sizeof key, 0) != (ssize_t)sizeof key)
+		return vm_error_set(err, VM_E_IO, VM_NO_OFFSET, "no random bytes: %s",
+		                    strerror(errno));
+	vm_compile_options_init(&options);
+	options.metered = l->options->metered;
+	say(l, "compiling");
+	enum vm_status st = native_compile(l->module, &options, &artifact, err);
+	if (st != VM_OK)
+		return st;
+	vm_artifact_mac(key, artifact.data, artifact.size_bytes, mac);
+	st = vm_module_attach(l->module, artifact.data, artifact.size_bytes, mac, key, err);
+	vm_bytes_free(&artifact);
+	if (st == VM_OK)
+		say(l, "runs as native code compiled now");
+	return st;
+}
+
+static enum vm_status
+attach(struct loading *l, const struct native_section *section, struct vm_error *err)
+{
+	if (l->options->tier == VM_TIER_INTERP)
+		return VM_OK;
+	if (section->entries == NULL)
+		say(l, "the file has no native code");
+	else
+		attach_section(l, section);
+	if (has_native(l))
+		return VM_OK;
+	if (l->options->tier == VM_TIER_NATIVE)
+		return compile_and_attach(l, err);
+	say(l, "is interpreted%s", l->options->metered
+	        ? "; counted instructions need code from \"wasmedge compile --metered\"" : "");
+	return VM_OK;
+}
+
+enum vm_status
+native_load_file(struct vm_engine *engine, const char *path, const struct native_options *options,
+                 struct vm_module **out, struct vm_error *err)
+{
+	struct loading l = { .path = path, .options = options };
+	struct native_section section;
+	struct vm_engine_config defaults;
+	uint8_t *bytes;
+	size_t len;
+
+	vm_engine_config_init(&defaults);
+	enum vm_status st = file_read(path, defaults.limits.module_bytes_max, &bytes, &len, err);
+	if (st != VM_OK)
+		return st;
+	native_section_find(bytes, len, &section);
+	st = vm_module_load(engine, bytes, section.module_bytes, &l.module, err);
+	if (st == VM_OK)
+		st = attach(&l, &section, err);
+	free(bytes);
+	if (st == VM_OK)
+		*out = l.module;
+	else
+		vm_module_unref(l.module);
+	return st;
+}

@@ -1,0 +1,24 @@
+#include "daemon/clock.h"
+
+#include <time.h>
+
+static int64_t
+read_us(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+uint64_t
+clock_monotonic_us(void)
+{
+	return (uint64_t)read_us(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_unix_us(void)
+{
+	return read_us(CLOCK_REALTIME);
+}
