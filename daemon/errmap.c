@@ -26,6 +26,8 @@ module_code(enum vm_status status)
 		return RPC_FUNCTION_NOT_FOUND;
 	case VM_OK:
 	case VM_E_ARGUMENT:
+	case VM_E_CONFLICT:
+	case VM_E_DATA:
 	case VM_E_IO:
 	case VM_TRAP:
 	case VM_EXCEPTION:

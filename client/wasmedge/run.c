@@ -24,6 +24,7 @@ struct run {
 	size_t word_count;
 
 	struct vm_engine *engine;
+	struct vm_plugins *plugins; /* NULL: nothing is imported from any */
 	struct vm_linker *linker;
 	struct vm_store *store;
 	struct vm_module *module;
@@ -94,13 +95,27 @@ failed_instantiation(const struct run *run, const char *file, enum vm_status sta
 /* --- set-up --------------------------------------------------------------------------------- */
 
 static bool
+str_equal(struct vm_str a, struct vm_str b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* A module of vm/wasi.h. */
+static bool
+is_wasi(struct vm_str name)
+{
+	return str_equal(name, VM_STR("wasi_snapshot_preview1")) ||
+	       str_equal(name, VM_STR("wasi_unstable"));
+}
+
+static bool
 imports_wasi(const struct vm_module *module)
 {
 	for (uint32_t i = 0; i < vm_module_import_count(module); i++) {
 		struct vm_import import;
 
 		vm_module_import(module, i, &import);
-		if (import.module.len >= 5 && memcmp(import.module.data, "wasi_", 5) == 0)
+		if (is_wasi(import.module))
 			return true;
 	}
 	return false;
@@ -204,6 +219,49 @@ make_engine(struct run *run, struct vm_error *err)
 	return st;
 }
 
+/* Does the module import functions that neither WASI nor a --module gives? */
+static bool
+imports_plugins(const struct run *run, const struct vm_module *module)
+{
+	for (uint32_t i = 0; i < vm_module_import_count(module); i++) {
+		struct vm_import import;
+		bool is_given = false;
+
+		vm_module_import(module, i, &import);
+		for (size_t k = 0; k < run->options->module_count; k++)
+			is_given = is_given || str_equal(import.module, run->options->modules[k].name);
+		if (!is_given && import.type.kind == VM_EXTERN_FUNC && !is_wasi(import.module))
+			return true;
+	}
+	return false;
+}
+
+static void
+on_message(void *env, const char *plugin, enum vm_plugin_level level, const char *text)
+{
+	(void)env;
+	if (level >= VM_PLUGIN_WARNING) {
+		fprintf(stderr, "wasmedge: plug-in %s: ", plugin);
+		text_write_c(stderr, text);
+		fputc('\n', stderr);
+	}
+}
+
+static enum vm_status
+define_plugins(struct run *run, const struct vm_module *module, struct vm_error *err)
+{
+	const struct vm_plugins_config config = { .log = on_message };
+	enum vm_status st = VM_OK;
+
+	if (!imports_plugins(run, module))
+		return VM_OK;
+	if (run->plugins == NULL)
+		st = vm_plugins_load(&config, &run->plugins, err);
+	if (st == VM_OK)
+		st = vm_plugins_define_imports(run->plugins, run->linker, module, err);
+	return st;
+}
+
 /* The time limit counts from here. */
 static enum vm_status
 start_clock(struct run *run, struct vm_error *err)
@@ -245,15 +303,21 @@ instantiate_modules(struct run *run, const char **file, struct vm_error *err)
 		struct vm_instance *library;
 
 		*file = option->path;
-		enum vm_status st = vm_linker_instantiate(run->linker, run->store,
-		                                          run->libraries[i], &library, err);
+		enum vm_status st = define_plugins(run, run->libraries[i], err);
+		if (st == VM_OK)
+			st = vm_linker_instantiate(run->linker, run->store, run->libraries[i],
+			                           &library, err);
 		if (st == VM_OK)
 			st = vm_linker_define_instance(run->linker, option->name, library, err);
 		if (st != VM_OK)
 			return st;
 	}
 	*file = run->file;
-	return vm_linker_instantiate(run->linker, run->store, run->module, &run->instance, err);
+	enum vm_status st = define_plugins(run, run->module, err);
+	if (st == VM_OK)
+		st = vm_linker_instantiate(run->linker, run->store, run->module, &run->instance,
+		                           err);
+	return st;
 }
 
 /* Load, link and instantiate everything. Returns an exit code. */

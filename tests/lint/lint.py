@@ -30,6 +30,7 @@ ARROWS = {
     "vm/llvm": ["vm/include", "vm/def", "vm/base", "vm/core", "vm/load", "vm/rt", "vm/native"],
     "vm/native": ["vm/include", "vm/def", "vm/base", "vm/core", "vm/load", "vm/rt"],
     "vm/wasi": ["vm/include", "vm/def", "vm/base"],
+    "vm/plugin": ["vm/include", "vm/def", "vm/base"],
     "vm/capi": ["vm/include"],
     "plugins": ["vm/include"],
     "rpc": [],
@@ -41,11 +42,14 @@ ARROWS = {
 }
 # Header of a library: folders that may include it.
 LIBRARIES = {
-    r"jansson\.h": ["rpc", "daemon", "client/wasmedgectl"],
+    r"jansson\.h": ["rpc", "daemon", "client/wasmedgectl", "plugins"],
     r"microhttpd\.h": ["daemon"],
     r"uv\.h": ["daemon"],
-    r"sqlite3\.h": ["daemon"],
-    r"nettle/.*": ["daemon", "rpc", "vm/native"],
+    r"sqlite3\.h": ["daemon", "plugins/storage"],
+    r"jpeglib\.h": ["plugins/image"],
+    r"turbojpeg\.h": ["plugins/image"],
+    r"png\.h": ["plugins/image"],
+    r"nettle/.*": ["daemon", "rpc", "vm/native", "plugins"],
     r"curl/.*": ["client/wasmedgectl"],
     r"llvm-c/.*": ["vm/llvm"],
     r"check\.h": [],

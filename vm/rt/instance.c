@@ -602,6 +602,12 @@ vm_instance_store(const struct vm_instance *instance)
 	return instance->store;
 }
 
+struct vm_memory *
+vm_instance_memory(const struct vm_instance *instance, uint32_t index)
+{
+	return index < instance->module->memory_count ? instance->memories[index] : NULL;
+}
+
 void
 vm_extern_type(const struct vm_extern *ext, struct vm_externtype *out)
 {

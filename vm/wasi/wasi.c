@@ -403,3 +403,36 @@ done:
 		wasi_free(wasi);
 	return st;
 }
+
+/* --- for other host functions --------------------------------------------------------------- */
+
+enum vm_status
+vm_wasi_write(struct vm_store *store, int stream, const void *data, size_t len,
+              struct vm_error *err)
+{
+	struct wasi *wasi = wasi_of_store(store);
+	struct wasi_task task = { .store = store, .err = err };
+	const char *next = data;
+	struct wasi_fd *fd;
+
+	if (wasi == NULL ||
+	    wasi_fds_get(&wasi->fds, (uint32_t)stream, WASI_RIGHT_FD_WRITE, &fd) != WASI_SUCCESS ||
+	    fd->file->ops->write == NULL)
+		return VM_OK;
+	while (len > 0) {
+		const struct iovec piece = { (void *)(uintptr_t)next, len };
+		const struct wasi_io io = { &piece, 1, WASI_AT_POSITION };
+		size_t written = 0;
+
+		enum wasi_errno e = fd->file->ops->write(fd->file, &task, &io, &written);
+		if (e == WASI_ENDED)
+			return task.status;
+		if (e != WASI_SUCCESS || written == 0)
+			return vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
+			                    "cannot write to descriptor %d: %s", stream,
+			                    wasi_errno_text(e));
+		next += written;
+		len -= written;
+	}
+	return VM_OK;
+}

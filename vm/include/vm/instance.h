@@ -44,6 +44,9 @@ VM_EXPORT const char *vm_instance_tier(const struct vm_instance *instance);
 /* The type, as a view that lives as long as the object. */
 VM_EXPORT void vm_extern_type(const struct vm_extern *ext, struct vm_externtype *out);
 
+/* A memory by its index in the module, imported ones counted; NULL when there is none. */
+VM_EXPORT struct vm_memory *vm_instance_memory(const struct vm_instance *instance, uint32_t index);
+
 /* --- functions ---------------------------------------------------------------------------- */
 
 VM_EXPORT struct vm_functype vm_func_type(const struct vm_func *func);

@@ -9,6 +9,7 @@
 #include "vm/linker.h"
 #include "vm/module.h"
 #include "vm/native.h"
+#include "vm/plugins.h"
 #include "vm/store.h"
 #include "vm/type.h"
 #include "vm/value.h"
