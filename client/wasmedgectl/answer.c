@@ -109,8 +109,10 @@ answer_bytes(struct ctl *ctl, const json_t *output, char **out, size_t *out_len)
 	return 0;
 }
 
+/* shown: bytes of it that were shown before */
 static int
-show_output(struct ctl *ctl, const json_t *answer, const char *name, FILE *out, bool is_terminal)
+show_output(struct ctl *ctl, const json_t *answer, const char *name, FILE *out, bool is_terminal,
+            size_t shown)
 {
 	const json_t *output = json_object_get(answer, name);
 	char *bytes = NULL;
@@ -121,7 +123,8 @@ show_output(struct ctl *ctl, const json_t *answer, const char *name, FILE *out, 
 	int code = answer_bytes(ctl, output, &bytes, &len);
 	if (code != 0)
 		return code;
-	answer_write(out, is_terminal, bytes, len);
+	if (shown < len)
+		answer_write(out, is_terminal, bytes + shown, len - shown);
 	if (json_is_true(json_object_get(output, "truncated")))
 		ctl_note(ctl,
 		         "%s was cut: %zu of %" PRIu64
@@ -196,8 +199,8 @@ answer_outcome(struct ctl *ctl, const char *outcome, const char *limit, unsigned
 	return exit_code_of_outcome(outcome, limit, guest_code);
 }
 
-int
-answer_show(struct ctl *ctl, const json_t *answer, bool exact)
+static int
+show(struct ctl *ctl, const json_t *answer, bool exact, const struct answer_shown *shown)
 {
 	const json_t *results = json_object_get(answer, "results");
 	const json_t *trap = json_object_get(answer, "trap");
@@ -206,9 +209,11 @@ answer_show(struct ctl *ctl, const json_t *answer, bool exact)
 
 	for (size_t i = 0; i < json_array_size(results); i++)
 		answer_print_value(ctl->out, json_array_get(results, i), exact);
-	int code = show_output(ctl, answer, "stdout", ctl->out, ctl->out_is_terminal);
+	int code = show_output(ctl, answer, "stdout", ctl->out, ctl->out_is_terminal,
+	                       shown->stdout_bytes);
 	if (code == 0)
-		code = show_output(ctl, answer, "stderr", ctl->err, ctl->err_is_terminal);
+		code = show_output(ctl, answer, "stderr", ctl->err, ctl->err_is_terminal,
+		                   shown->stderr_bytes);
 	if (code != 0)
 		return code;
 	if (json_is_object(trap) && strcmp(outcome, "cancelled") != 0) {
@@ -220,6 +225,20 @@ answer_show(struct ctl *ctl, const json_t *answer, bool exact)
 	/* i32: the guest's code is unsigned, JSON has it signed. */
 	return answer_outcome(ctl, outcome, ctl_text(trap, "code"),
 	                      (unsigned long)(uint32_t)exit_code);
+}
+
+int
+answer_show(struct ctl *ctl, const json_t *answer, bool exact)
+{
+	const struct answer_shown nothing = { 0 };
+
+	return show(ctl, answer, exact, &nothing);
+}
+
+int
+answer_show_rest(struct ctl *ctl, const json_t *answer, const struct answer_shown *shown)
+{
+	return show(ctl, answer, false, shown);
 }
 
 /* --- files --- */

@@ -14,6 +14,15 @@
  */
 int answer_show(struct ctl *ctl, const json_t *answer, bool exact);
 
+/* Bytes of what the guest wrote that were shown already. */
+struct answer_shown {
+	size_t stdout_bytes;
+	size_t stderr_bytes;
+};
+
+/* The same, without these. */
+int answer_show_rest(struct ctl *ctl, const json_t *answer, const struct answer_shown *shown);
+
 /*
  * Say why a guest was stopped, as one line each, and return the exit code of the outcome. limit
  * is the slug of the trap, "" when unknown; guest_code counts when it exited.

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include "client/wasmedgectl/answer.h"
 #include "client/wasmedgectl/ctl.h"
+#include "client/wasmedgectl/live.h"
 #include "client/wasmedgectl/output.h"
 #include "client/wasmedgectl/verbs.h"
 #include "rpc/utf8.h"
@@ -145,6 +146,13 @@ ask_for_job(const struct cli_args *args, struct http_request *request, size_t fi
 		request->fields[field] = "Prefer: respond-async";
 }
 
+/* People see what a run writes at once; programs get the whole answer in the end. */
+static bool
+is_live(const struct ctl *ctl, const struct cli_args *args, const char *what)
+{
+	return strcmp(what, "run") == 0 && ctl->format == CTL_TABLE && !cli_has(args, "async");
+}
+
 /* POST what the writer holds to REF/what. */
 static int
 post_json(struct ctl *ctl, const struct cli_args *args, const char *what, struct rpc_writer *w,
@@ -168,7 +176,8 @@ post_json(struct ctl *ctl, const struct cli_args *args, const char *what, struct
 	request.path = path;
 	request.body = body;
 	ask_for_job(args, &request, 0);
-	code = exchange(ctl, args, &request, folder);
+	code = is_live(ctl, args, what) ? live_run(ctl, &request, folder)
+	                                : exchange(ctl, args, &request, folder);
 done:
 	free(body);
 	free(path);

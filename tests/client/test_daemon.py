@@ -250,10 +250,24 @@ def test_run(d):
         equal(ctl(d, "run", "demo/cat:1", "--raw", "-i", "-", stdin=data).out, data)
     big = bytes(range(256)) * 2000
     equal(ctl(d, "run", "demo/cat:1", "--raw", "-i", write(d, "input", big)).out, big)
+    # more than the stream of its events keeps: nothing is missing, or there twice
+    equal(ctl(d, "run", "demo/cat:1", "-i", write(d, "input", big)).out, big)
     equal(ctl(d, "run", "demo/cat:1", stdin=b"not asked for").out, b"")
     ctl(d, "run", "demo/streams:1", "--raw", code=3)
     push(d, CALC, "demo/calc:1")
     ctl(d, "run", "demo/calc:1", code=1, err="not-a-command")
+
+
+def test_run_shows_output_as_it_comes(d):
+    push(d, TICK, "demo/tick:1")
+    with subprocess.Popen([PROGRAM, "run", "demo/tick:1", "--time", "10s"], env=environment(d),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        equal(process.stdout.readline(), b"tick\n")
+        check(running(d), "the run goes on")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        equal((process.returncode, out), (130, b""), err)
+    wait_for(lambda: not running(d), 5, "the end of the run")
 
 
 def test_run_is_stopped(d):
