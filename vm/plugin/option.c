@@ -1,9 +1,26 @@
 /*
  * option.c - options of plug-ins from their text form.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "vm/plugin/set.h"
+
+enum vm_status
+plugin_refuse(struct vm_error *err, const struct vm_plugins_setting *setting, const char *format,
+              ...)
+{
+	bool has_origin = setting != NULL && setting->origin != NULL;
+	char text[VM_ERROR_MESSAGE_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET, "%s%s%s",
+	                    has_origin ? setting->origin : "", has_origin ? ": " : "", text);
+}
 
 static bool
 is_blank(char c)
@@ -176,18 +193,21 @@ value_new(const struct vm_plugin *plugin, const struct vm_plugin_option *option,
           const struct vm_plugins_setting *settings, size_t setting_count,
           struct vm_plugin_value *out, struct vm_error *err)
 {
+	const struct vm_plugins_setting *last = NULL;
 	const char *text = option->standard;
 
 	if (option->type == VM_PLUGIN_LIST)
 		return list_new(plugin, option, settings, setting_count, out, err);
 	for (size_t i = 0; i < setting_count; i++) {
-		if (names_option(&settings[i], plugin, option))
-			text = settings[i].value;
+		if (names_option(&settings[i], plugin, option)) {
+			last = &settings[i];
+			text = last->value;
+		}
 	}
 	if (!parse(option->type, text, &out->number))
-		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-		                    "option %s of plug-in %s has to be %s, not \"%.80s\"",
-		                    option->name, plugin->name, form_of(option->type), text);
+		return plugin_refuse(err, last,
+		                     "option %s of plug-in %s has to be %s, not \"%.80s\"",
+		                     option->name, plugin->name, form_of(option->type), text);
 	out->text = strdup(text);
 	return out->text != NULL ? VM_OK : out_of_memory(err);
 }
@@ -214,9 +234,8 @@ plugin_values_new(const struct vm_plugin *plugin, const struct vm_plugins_settin
 	for (size_t i = 0; i < setting_count && st == VM_OK; i++) {
 		if (strcmp(settings[i].plugin, plugin->name) == 0 &&
 		    !has_option(plugin, settings[i].option))
-			st = vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-			                  "plug-in %s has no option %.80s", plugin->name,
-			                  settings[i].option);
+			st = plugin_refuse(err, &settings[i], "plug-in %s has no option %.80s",
+			                   plugin->name, settings[i].option);
 	}
 	for (uint32_t i = 0; i < plugin->option_count && st == VM_OK; i++)
 		st = value_new(plugin, &plugin->options[i], settings, setting_count, &values[i],

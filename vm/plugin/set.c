@@ -291,7 +291,8 @@ is_named(const char *const *names, size_t count, const char *name)
 static bool
 is_unwanted(const struct vm_plugins_config *config, const char *name)
 {
-	return is_named(config->forbidden, config->forbidden_count, name) ||
+	return (config->wanted != NULL && strcmp(config->wanted, name) != 0) ||
+	       is_named(config->forbidden, config->forbidden_count, name) ||
 	       is_named(config->dummies, config->dummy_count, name);
 }
 
@@ -397,9 +398,9 @@ check_settings(const struct vm_plugins *set, const struct vm_plugins_config *con
 		const struct vm_plugins_setting *setting = &config->settings[i];
 		if (plugin_find(set, setting->plugin) == NULL &&
 		    !is_unwanted(config, setting->plugin))
-			return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
-			                    "option %.64s is for plug-in %.64s, which is not "
-			                    "installed", setting->option, setting->plugin);
+			return plugin_refuse(err, setting,
+			                     "option %.64s is for plug-in %.64s, which is not "
+			                     "installed", setting->option, setting->plugin);
 	}
 	return VM_OK;
 }

@@ -72,6 +72,9 @@ VM_MUST_CHECK enum vm_status plugin_values_new(const struct vm_plugin *plugin,
                                                size_t setting_count,
                                                struct vm_plugin_value **out, struct vm_error *err);
 void plugin_values_free(const struct vm_plugin *plugin, struct vm_plugin_value *values);
+/* VM_E_ARGUMENT, beginning with where the setting (which may be NULL) was made. */
+enum vm_status plugin_refuse(struct vm_error *err, const struct vm_plugins_setting *setting,
+                             const char *format, ...) VM_PRINTF(3, 4);
 
 /* --- plug-ins that are not there (absent.c) -------------------------------------------------- */
 

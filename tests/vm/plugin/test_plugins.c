@@ -158,9 +158,10 @@ static const struct vm_plugin *const linked[] = { &optional };
 START_TEST(options_have_their_standards_until_they_are_set)
 {
 	static const struct vm_plugins_setting settings[] = {
-		{ "optional", "strict", "yes" }, { "optional", "count", "18446744073709551615" },
-		{ "optional", "bytes", "3MiB" }, { "optional", "names", "x  y" },
-		{ "optional", "names", "z" },
+		{ "optional", "strict", "yes", NULL },
+		{ "optional", "count", "18446744073709551615", NULL },
+		{ "optional", "bytes", "3MiB", NULL }, { "optional", "names", "x  y", NULL },
+		{ "optional", "names", "z", NULL },
 	};
 	struct vm_plugins_config config = { .path = "", .linked = linked, .linked_count = 1 };
 
@@ -185,14 +186,33 @@ static const struct bad_setting {
 	struct vm_plugins_setting setting;
 	const char *message;
 } bad_settings[] = {
-	{ { "optional", "strict", "maybe" }, "strict of plug-in optional has to be true or false" },
-	{ { "optional", "count", "-1" }, "has to be a decimal number" },
-	{ { "optional", "count", "18446744073709551616" }, "has to be a decimal number" },
-	{ { "optional", "bytes", "17179869184GiB" }, "has to be a number of bytes" },
-	{ { "optional", "bytes", "1TiB" }, "has to be a number of bytes" },
-	{ { "optional", "colour", "red" }, "has no option colour" },
-	{ { "nobody", "strict", "yes" }, "plug-in nobody, which is not installed" },
+	{ { "optional", "strict", "maybe", "f:7" },
+	  "f:7: option strict of plug-in optional has to be true or false" },
+	{ { "optional", "count", "-1", NULL }, "has to be a decimal number" },
+	{ { "optional", "count", "18446744073709551616", NULL },
+	  "has to be a decimal number" },
+	{ { "optional", "bytes", "17179869184GiB", NULL },
+	  "has to be a number of bytes" },
+	{ { "optional", "bytes", "1TiB", NULL }, "has to be a number of bytes" },
+	{ { "optional", "colour", "red", NULL }, "has no option colour" },
+	{ { "nobody", "strict", "yes", "--set" },
+	  "--set: option strict is for plug-in nobody, which is not installed" },
 };
+
+START_TEST(only_the_wanted_plug_in_is_loaded)
+{
+	struct vm_plugins_config config = { .path = "", .linked = linked, .linked_count = 1,
+		                            .wanted = "another" };
+
+	load(&config);
+	ck_assert_uint_eq(vm_plugins_count(plugins), 0);
+	unload();
+	config.wanted = "optional";
+	load(&config);
+	ck_assert_uint_eq(vm_plugins_count(plugins), 1);
+	unload();
+}
+END_TEST
 
 START_TEST(a_wrong_setting_is_refused)
 {
@@ -396,6 +416,7 @@ unit_suite(void)
 	                    (int)(sizeof refusals / sizeof *refusals));
 	tcase_add_test(tc, files_that_are_no_objects_or_anybodys_are_refused);
 	tcase_add_test(tc, options_have_their_standards_until_they_are_set);
+	tcase_add_test(tc, only_the_wanted_plug_in_is_loaded);
 	tcase_add_loop_test(tc, a_wrong_setting_is_refused, 0,
 	                    (int)(sizeof bad_settings / sizeof *bad_settings));
 	tcase_add_test(tc, guests_call_and_keep_their_own_state);

@@ -21,6 +21,7 @@ struct vm_plugins_setting {
 	const char *plugin;
 	const char *option;
 	const char *value; /* of a LIST: words separated by blanks */
+	const char *origin; /* where it was said, which complaints then begin with; or NULL */
 };
 
 struct vm_plugins_config {
@@ -32,6 +33,7 @@ struct vm_plugins_config {
 	size_t linked_count;
 	const char *const *forbidden; /* names that are not to be loaded */
 	size_t forbidden_count;
+	const char *wanted; /* the only one that is to be loaded; NULL: all */
 	const char *const *dummies; /* names of plug-ins, not loaded either: their functions do nothing
 	                               and all return 0 */
 	size_t dummy_count;
