@@ -27,15 +27,16 @@
 
 /* ---- principals ---- */
 
-/* What an `invoke:` scope names. */
+/* What an `invoke:` or `plugins:` scope names. */
 struct pattern {
 	struct pattern *next;
+	enum auth_action action;
 	char text[];
 };
 
 struct auth_principal {
 	atomic_uint references;
-	unsigned scopes; /* bit of an action: allowed, for invoke whatever the module */
+	unsigned scopes; /* bit of an action: allowed, whatever it is done with */
 	struct pattern *patterns;
 	struct auth_limits limits;
 	char id[AUTH_ID_MAX + 1];
@@ -47,6 +48,7 @@ static const char *const scope_names[AUTH_ACTION_COUNT] = {
 	[AUTH_MODULES_READ] = "modules:read",
 	[AUTH_MODULES_WRITE] = "modules:write",
 	[AUTH_INVOKE] = "invoke",
+	[AUTH_PLUGINS] = "plugins",
 	[AUTH_ADMIN] = "admin",
 };
 
@@ -101,6 +103,12 @@ auth_principal_limits(const struct auth_principal *principal)
 	return &principal->limits;
 }
 
+struct vm_str
+auth_principal_tenant(const struct auth_principal *principal)
+{
+	return (struct vm_str){ principal->id, strlen(principal->id) };
+}
+
 /*
  * Whether text fits a pattern in which * is any text. Remembering only the last star suffices:
  * what an earlier one took was the shortest that fits.
@@ -134,10 +142,8 @@ auth_permits(const struct auth_principal *principal, enum auth_action action, co
 		return false;
 	if ((principal->scopes & 1u << action) != 0)
 		return true;
-	if (action != AUTH_INVOKE)
-		return false;
 	for (const struct pattern *p = principal->patterns; p != NULL; p = p->next)
-		if (reference == NULL || matches(p->text, reference))
+		if (p->action == action && (reference == NULL || matches(p->text, reference)))
 			return true;
 	return false;
 }
@@ -190,19 +196,21 @@ static bool VM_PRINTF(2, 3) refuse(const struct line *line, const char *format, 
 }
 
 static bool
-add_pattern(const struct line *line, struct auth_principal *principal, const char *text)
+add_pattern(const struct line *line, struct auth_principal *principal, enum auth_action action,
+	    const char *text)
 {
 	size_t size = strlen(text) + 1;
 	struct pattern *pattern = calloc(1, sizeof *pattern + size);
 
 	if (size == 1) {
 		free(pattern);
-		return refuse(line,
-			      "scope \"invoke:\": expected a pattern such as demo/* after it");
+		return refuse(line, "scope \"%s:\": expected a pattern such as demo* after it",
+			      scope_names[action]);
 	}
 	if (pattern == NULL)
 		return refuse(line, "out of memory");
 	memcpy(pattern->text, text, size);
+	pattern->action = action;
 	pattern->next = principal->patterns;
 	principal->patterns = pattern;
 	return true;
@@ -211,7 +219,7 @@ add_pattern(const struct line *line, struct auth_principal *principal, const cha
 static bool
 add_scope(const struct line *line, struct auth_principal *principal, const char *scope)
 {
-	static const char invoke[] = "invoke:";
+	static const enum auth_action with_pattern[] = { AUTH_INVOKE, AUTH_PLUGINS };
 
 	if (strcmp(scope, "*") == 0) {
 		principal->scopes = ALL_SCOPES;
@@ -222,11 +230,15 @@ add_scope(const struct line *line, struct auth_principal *principal, const char 
 			principal->scopes |= 1u << i;
 			return true;
 		}
-	if (strncmp(scope, invoke, sizeof invoke - 1) == 0)
-		return add_pattern(line, principal, scope + sizeof invoke - 1);
+	for (size_t i = 0; i < sizeof with_pattern / sizeof with_pattern[0]; i++) {
+		size_t size = strlen(scope_names[with_pattern[i]]);
+
+		if (strncmp(scope, scope_names[with_pattern[i]], size) == 0 && scope[size] == ':')
+			return add_pattern(line, principal, with_pattern[i], scope + size + 1);
+	}
 	return refuse(line,
 		      "unknown scope \"%.40s\"; expected modules:read, modules:write, invoke, "
-		      "invoke:PATTERN, admin or *",
+		      "invoke:PATTERN, plugins, plugins:PATTERN, admin or *",
 		      scope);
 }
 

@@ -10,8 +10,9 @@
  *
  *	id  sha256-of-the-secret-in-hex  scopes  [limits|-]  [expiry]
  *
- *	scopes  comma-separated: modules:read, modules:write, invoke, invoke:PATTERN, admin, *
- *	        (PATTERN is compared with the reference as the client wrote it; * is any text)
+ *	scopes  comma-separated: modules:read, modules:write, invoke, invoke:PATTERN, plugins,
+ *	        plugins:PATTERN, admin, * (PATTERN is compared with the reference as the client
+ *	        wrote it, or with the name of the plug-in; * is any text)
  *	limits  comma-separated: time=5s, memory_pages=64, fuel=1000000, output_bytes=64KiB
  *	expiry  2027-01-31 or 2027-01-31T12:00:00Z (UTC); the token works until then
  *
@@ -40,6 +41,7 @@ enum auth_action {
 	AUTH_MODULES_READ,  /* list, inspect, fetch; tags; validate */
 	AUTH_MODULES_WRITE, /* upload, delete, tag */
 	AUTH_INVOKE,        /* invoke, run; own invocations */
+	AUTH_PLUGINS,       /* operations of plug-ins, without a guest */
 	AUTH_ADMIN,         /* everything else: others' invocations, activity, metrics on TCP */
 	AUTH_ACTION_COUNT
 };
@@ -64,10 +66,15 @@ void auth_principal_unref(struct auth_principal *principal); /* NULL is fine */
 /* The token's id, or "uid:1000", or "anonymous". */
 const char *auth_principal_id(const struct auth_principal *principal);
 const struct auth_limits *auth_principal_limits(const struct auth_principal *principal);
+/*
+ * On whose behalf plug-ins keep what they keep for a request of this principal, and for the guests
+ * that it starts. Never "", which is the tenant of programs without a service.
+ */
+struct vm_str auth_principal_tenant(const struct auth_principal *principal);
 
 /*
- * reference is the module as the client named it, for AUTH_INVOKE only ("ns/name:tag",
- * "sha256:..."); NULL asks whether there is any module that it may invoke.
+ * reference is the module as the client named it, for AUTH_INVOKE ("ns/name:tag", "sha256:..."),
+ * or the name of a plug-in, for AUTH_PLUGINS; NULL asks whether there is any that it may use.
  */
 bool auth_permits(const struct auth_principal *principal, enum auth_action action,
 		  const char *reference);

@@ -18,6 +18,8 @@
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 #define VALUE_BYTES_MAX 4096
 #define ENVIRONMENT_PREFIX "WASMEDGED_"
+#define OPTION_SECTION "plugin"
+#define OPTION_NAME_MAX 64
 
 /* ---- the table ---- */
 
@@ -502,6 +504,68 @@ assign(struct config *config, enum config_key key, const char *text, const char 
 	return true;
 }
 
+/* ---- options of plug-ins ---- */
+
+static struct config_option *
+find_option(struct config *config, const char *plugin, const char *name)
+{
+	for (size_t i = 0; i < config->option_count; i++)
+		if (strcmp(config->options[i].plugin, plugin) == 0 &&
+		    strcmp(config->options[i].name, name) == 0)
+			return &config->options[i];
+	return NULL;
+}
+
+static void
+option_free(struct config_option *option)
+{
+	free((char *)(uintptr_t)option->plugin);
+	free((char *)(uintptr_t)option->name);
+	free((char *)(uintptr_t)option->value);
+	free((char *)(uintptr_t)option->origin);
+}
+
+/* Set an option, or set it anew. */
+static bool
+assign_option(struct config *config, const char *plugin, const char *name, const char *value,
+	      const char *origin, const struct place *place, struct config_error *err)
+{
+	struct config_option made = { strdup(plugin), strdup(name), strdup(value), strdup(origin) };
+	struct config_option *option = find_option(config, plugin, name);
+
+	if (option == NULL) {
+		struct config_option *larger = reallocarray(
+		    config->options, config->option_count + 1, sizeof *config->options);
+
+		if (larger != NULL)
+			config->options = larger;
+		option = larger != NULL ? &larger[config->option_count] : NULL;
+	}
+	if (option == NULL || made.plugin == NULL || made.name == NULL || made.value == NULL ||
+	    made.origin == NULL) {
+		option_free(&made);
+		return refuse(err, place, "out of memory");
+	}
+	if (option == config->options + config->option_count)
+		config->option_count++;
+	else
+		option_free(option);
+	*option = made;
+	return true;
+}
+
+/* Lower-case letters, digits and '_', as plug-ins and their options are called. */
+static bool
+is_option_name(const char *text, size_t size)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+
+	for (size_t i = 0; i < size; i++)
+		if (text[i] == '\0' || strchr(letters, text[i]) == NULL)
+			return false;
+	return size > 0 && size <= OPTION_NAME_MAX;
+}
+
 /* ---- names ---- */
 
 /* size characters of text against a NUL-terminated name. */
@@ -577,6 +641,7 @@ struct parser {
 	struct place place;
 	const char *line_start;
 	const char *section;              /* NULL before the first */
+	char plugin[OPTION_NAME_MAX + 1]; /* of [plugin.NAME], where section is OPTION_SECTION */
 	unsigned lines[CONFIG_KEY_COUNT]; /* where this file sets a key; 0: nowhere */
 	struct config_error *err;
 };
@@ -615,12 +680,34 @@ expect_end(struct parser *parser, const char *at, const char *end)
 		      isprint((unsigned char)*at) ? *at : '?');
 }
 
+/* "NAME]" of [plugin.NAME]. */
+static bool
+parse_plugin_section(struct parser *parser, const char *name, const char *end)
+{
+	const char *name_end = skip_name(name, end);
+	size_t size = (size_t)(name_end - name);
+
+	if (name_end == end || *name_end != ']')
+		return refuse(parser->err, place_at(parser, name_end), "expected \"[section]\"");
+	if (!is_option_name(name, size))
+		return refuse(parser->err, place_at(parser, name),
+			      "expected the name of a plug-in, found \"%.*s\"",
+			      (int)(size < 40 ? size : 40), name);
+	parser->section = OPTION_SECTION;
+	memcpy(parser->plugin, name, size);
+	parser->plugin[size] = '\0';
+	return expect_end(parser, name_end + 1, end);
+}
+
 static bool
 parse_section(struct parser *parser, const char *at, const char *end)
 {
 	const char *name = at + 1;
 	const char *name_end = skip_name(name, end);
 
+	if (name_end < end && *name_end == '.' &&
+	    is_name(OPTION_SECTION, name, (size_t)(name_end - name)))
+		return parse_plugin_section(parser, name_end + 1, end);
 	if (name_end == end || *name_end != ']')
 		return refuse(parser->err, place_at(parser, name_end), "expected \"[section]\"");
 	if (!has_section(name, (size_t)(name_end - name)))
@@ -677,22 +764,57 @@ read_plain(struct parser *parser, const char **next, const char *end, char out[V
 	return true;
 }
 
+/* What stands behind the '='; start is where. */
+static bool
+read_value(struct parser *parser, const char *start, const char *end,
+	   char out[VALUE_BYTES_MAX + 1])
+{
+	const char *next = start;
+
+	if (start < end && *start == '"')
+		return read_quoted(parser, &next, end, out) && expect_end(parser, next, end);
+	return read_plain(parser, &next, end, out);
+}
+
 static bool
 parse_assignment(struct parser *parser, enum config_key key, const char *at, const char *end)
 {
 	char value[VALUE_BYTES_MAX + 1];
 	char origin[512];
 	const char *start = skip_blanks(at, end);
-	const char *next = start;
 
-	if (start < end && *start == '"') {
-		if (!read_quoted(parser, &next, end, value) || !expect_end(parser, next, end))
-			return false;
-	} else if (!read_plain(parser, &next, end, value)) {
+	if (!read_value(parser, start, end, value))
 		return false;
-	}
 	snprintf(origin, sizeof origin, "%s:%u", parser->place.source, parser->place.line);
 	return assign(parser->config, key, value, origin, place_at(parser, start), parser->err);
+}
+
+/* Of a plug-in: what it means is not known here. */
+static bool
+parse_option(struct parser *parser, const char *name, size_t size, const char *at, const char *end)
+{
+	char value[VALUE_BYTES_MAX + 1];
+	char copy[OPTION_NAME_MAX + 1];
+	char origin[512];
+
+	if (!is_option_name(name, size))
+		return refuse(parser->err, place_at(parser, name),
+			      "expected an option of the plug-in, found \"%.*s\"",
+			      (int)(size < 40 ? size : 40), name);
+	memcpy(copy, name, size);
+	copy[size] = '\0';
+	const struct config_option *before = find_option(parser->config, parser->plugin, copy);
+	size_t length = strlen(parser->place.source);
+	if (before != NULL && strncmp(before->origin, parser->place.source, length) == 0 &&
+	    before->origin[length] == ':')
+		return refuse(parser->err, place_at(parser, name),
+			      "[" OPTION_SECTION ".%s] %s is set already in line %s",
+			      parser->plugin, copy, before->origin + length + 1);
+	if (!read_value(parser, skip_blanks(at, end), end, value))
+		return false;
+	snprintf(origin, sizeof origin, "%s:%u", parser->place.source, parser->place.line);
+	return assign_option(parser->config, parser->plugin, copy, value, origin,
+			     place_at(parser, name), parser->err);
 }
 
 static bool
@@ -709,6 +831,8 @@ parse_key(struct parser *parser, const char *at, const char *end)
 	if (parser->section == NULL)
 		return refuse(parser->err, place_at(parser, at),
 			      "expected a [section] before the first key");
+	if (strcmp(parser->section, OPTION_SECTION) == 0)
+		return parse_option(parser, at, size, equals + 1, end);
 	if (!find_key(parser->section, at, size, &key))
 		return refuse_key(parser->section, at, size, place_at(parser, at), parser->err);
 	if (parser->lines[key] != 0)
@@ -926,15 +1050,43 @@ load_variable(struct config *config, const char *variable, struct config_error *
 	return !section_fits || refuse(err, &place, "there is no such setting");
 }
 
+/* "NAME.option=value", what stands behind "plugin." of a --set. */
+static bool
+load_option(struct config *config, const char *set, struct config_error *err)
+{
+	const struct place place = { .source = "--set" };
+	const char *equals = strchr(set, '=');
+	const char *dot = strchr(set, '.');
+	char plugin[OPTION_NAME_MAX + 1];
+	char name[OPTION_NAME_MAX + 1];
+
+	if (equals == NULL || dot == NULL || dot > equals ||
+	    !is_option_name(set, (size_t)(dot - set)) ||
+	    !is_option_name(dot + 1, (size_t)(equals - dot) - 1))
+		return refuse(err, &place,
+			      "expected " OPTION_SECTION ".NAME.option=value, found \""
+			      OPTION_SECTION ".%.60s\"", set);
+	snprintf(plugin, sizeof plugin, "%.*s", (int)(dot - set), set);
+	snprintf(name, sizeof name, "%.*s", (int)(equals - dot) - 1, dot + 1);
+	for (const char *at = equals + 1; *at != '\0'; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return refuse(err, &place, "[" OPTION_SECTION ".%s] %s: control character "
+				      "0x%02x", plugin, name, (unsigned char)*at);
+	return assign_option(config, plugin, name, equals + 1, "--set", &place, err);
+}
+
 static bool
 load_set(struct config *config, const char *set, struct config_error *err)
 {
+	static const char options[] = OPTION_SECTION ".";
 	const struct place place = { .source = "--set" };
 	const char *dot = strchr(set, '.');
 	const char *equals = strchr(set, '=');
 	char section[64];
 	enum config_key key;
 
+	if (strncmp(set, options, sizeof options - 1) == 0)
+		return load_option(config, set + sizeof options - 1, err);
 	if (dot == NULL || equals == NULL || dot > equals)
 		return refuse(err, &place, "expected section.key=value, found \"%.60s\"", set);
 	size_t size = (size_t)(dot - set);
@@ -1054,6 +1206,9 @@ config_unref(struct config *config)
 		free(config->private->words[i]);
 		free(config->private->items[i]);
 	}
+	for (size_t i = 0; i < config->option_count; i++)
+		option_free(&config->options[i]);
+	free(config->options);
 	free(config->private);
 	free(config);
 }
@@ -1275,6 +1430,31 @@ print_section(FILE *out, unsigned index)
 		fprintf(out, "%s[%s]\n", index > 0 ? "\n" : "", section);
 }
 
+/* Those of one plug-in stand together. */
+static void
+print_options(const struct config *config, FILE *out)
+{
+	for (size_t i = 0; i < config->option_count; i++) {
+		const char *plugin = config->options[i].plugin;
+		bool is_first = true;
+
+		for (size_t k = 0; k < i; k++)
+			is_first = is_first && strcmp(config->options[k].plugin, plugin) != 0;
+		if (!is_first)
+			continue;
+		fprintf(out, "\n[" OPTION_SECTION ".%s]\n", plugin);
+		for (size_t k = i; k < config->option_count; k++) {
+			const struct config_option *option = &config->options[k];
+
+			if (strcmp(option->plugin, plugin) != 0)
+				continue;
+			fprintf(out, "%s = ", option->name);
+			print_value(out, option->value);
+			print_origin(out, option->origin);
+		}
+	}
+}
+
 bool
 config_print(const struct config *config, FILE *out)
 {
@@ -1284,6 +1464,7 @@ config_print(const struct config *config, FILE *out)
 		print_value(out, config->private->texts[i]);
 		print_origin(out, config_origin(config, (enum config_key)i));
 	}
+	print_options(config, out);
 	return fflush(out) == 0 && !ferror(out);
 }
 

@@ -6,6 +6,9 @@
  * a `#` or blanks at its ends. What is unknown, doubled, out of range or contradicts another
  * setting is refused, naming file, line and column. Later sources win over earlier ones:
  *
+ * Sections [plugin.NAME] hold options of plug-ins, which only the plug-ins know: they are kept as
+ * texts with their origins, and judged by who loads the plug-ins.
+ *
  *	built-in < main file < conf.d/X.conf beside it, by name < WASMEDGED_SECTION_KEY < --set
  *
  * Variables that start with WASMEDGED_ and the name of a section must name a setting; others,
@@ -58,11 +61,21 @@ enum config_choice {
 #define CONFIG_C_MODE uint64_t
 #define CONFIG_C_CHOICE unsigned
 
+/* [plugin.NAME] option = value */
+struct config_option {
+	const char *plugin;
+	const char *name;
+	const char *value;
+	const char *origin; /* "FILE:LINE", "--set" */
+};
+
 /* One field for each row: config->limits_body_bytes. Texts are never NULL. */
 struct config {
 #define SETTING(section, key, type, default_text, min, max, context, doc)                          \
 	CONFIG_C_##type section##_##key;
 #include "daemon/config.def"
+	struct config_option *options; /* of plug-ins, in the order of their first mention */
+	size_t option_count;
 	struct config_private *private; /* reference count, memory, texts and origins */
 };
 

@@ -513,7 +513,7 @@ start_metrics(void)
 	for (int i = 0; i < RPC_ROUTE_COUNT; i++)
 		names[i] = rpc_route((enum rpc_route_id)i)->name;
 	names[RPC_ROUTE_COUNT] = "NONE";
-	return metrics_init(names, RPC_ROUTE_COUNT + 1, vm_version())
+	return metrics_init(names, RPC_ROUTE_COUNT + 1, NULL, 0, vm_version())
 	           ? true
 	           : complain("cannot start", "no memory");
 }

@@ -54,7 +54,7 @@ static const uint64_t bucket_us[] = {
 /* HTTP statuses are below this. */
 #define STATUS_MAX 600
 
-/* The values of a label: first and count in value_rows, or the routes. */
+/* The values of a label: first and count in value_rows, or the routes, or the plug-ins. */
 struct label_range {
 	unsigned first;
 	unsigned count;
@@ -66,13 +66,14 @@ static struct {
 	uint16_t codes[STATUS_MAX];   /* METRIC_code_... by HTTP status */
 	_Atomic uint64_t *words;      /* NULL before metrics_init() */
 	const char *const *routes;
+	const char *const *plugins;
 	const char *version;
 } registry;
 
 /* ---- where a series is ---- */
 
 static void
-find_ranges(size_t route_count)
+find_ranges(size_t route_count, size_t plugin_count)
 {
 	registry.labels[METRIC_LABEL_NONE] = (struct label_range){ 0, 1 };
 	for (unsigned i = 0; i < METRIC_VALUE_COUNT; i++) {
@@ -82,6 +83,7 @@ find_ranges(size_t route_count)
 			range->first = i;
 	}
 	registry.labels[METRIC_LABEL_route] = (struct label_range){ 0, (unsigned)route_count };
+	registry.labels[METRIC_LABEL_plugin] = (struct label_range){ 0, (unsigned)plugin_count };
 }
 
 static void
@@ -115,18 +117,20 @@ series_count(enum metric metric)
 }
 
 bool
-metrics_init(const char *const *routes, size_t route_count, const char *version)
+metrics_init(const char *const *routes, size_t route_count, const char *const *plugins,
+	     size_t plugin_count, const char *version)
 {
 	size_t total = 0;
 
 	metrics_free();
-	find_ranges(route_count);
+	find_ranges(route_count, plugin_count);
 	find_codes();
 	for (unsigned i = 0; i < METRIC_COUNT; i++) {
 		registry.offsets[i] = total;
 		total += series_count((enum metric)i) * words_of_series((enum metric)i);
 	}
 	registry.routes = routes;
+	registry.plugins = plugins;
 	registry.version = version;
 	registry.words = calloc(total, sizeof *registry.words);
 	return registry.words != NULL;
@@ -327,6 +331,8 @@ value_text(enum metric_label label, unsigned index)
 {
 	if (label == METRIC_LABEL_route)
 		return registry.routes[index];
+	if (label == METRIC_LABEL_plugin)
+		return registry.plugins[index];
 	return value_rows[registry.labels[label].first + index].text;
 }
 

@@ -38,20 +38,22 @@ enum metric_value {
 };
 
 /*
- * Make all series, at zero. routes are the values of the label `route`, numbered from 0, which
- * must outlive the process's use of metrics (constant texts); any may be NULL to leave its number
- * unused. version is for wasmedged_build_info. False: out of memory. Before it has been called the
+ * Make all series, at zero. routes are the values of the label `route`, numbered from 0, plugins
+ * those of the label `plugin`; both must outlive the process's use of metrics. Any may be NULL to
+ * leave its number unused. version is for wasmedged_build_info. False: out of memory. Before it has been called the
  * other functions do nothing.
  */
-VM_MUST_CHECK bool metrics_init(const char *const *routes, size_t route_count, const char *version);
+VM_MUST_CHECK bool metrics_init(const char *const *routes, size_t route_count,
+				const char *const *plugins, size_t plugin_count,
+				const char *version);
 void metrics_free(void);
 
 /* The value for an HTTP status. */
 unsigned metrics_code(int status);
 
 /*
- * value and value2 pick the series: a constant METRIC_<set>_..., a route's number for `route`,
- * anything for NONE.
+ * value and value2 pick the series: a constant METRIC_<set>_..., a route's number for `route`, a
+ * plug-in's for `plugin`, anything for NONE.
  */
 void metric_add(enum metric metric, unsigned value, unsigned value2, uint64_t amount);
 /* Gauges; and counters that are kept elsewhere and copied here before a report. */

@@ -68,6 +68,14 @@ static const struct refused_case {
 	{ "[store]\ndirectory = \"/a\" b", "t.conf:2:18: expected the end of the line, found 'b'" },
 	{ "[store]\ndirectory = /a\001b", "t.conf:2:15: control character 0x01" },
 	{ "\xef\xbb\xbf[store]", "t.conf:1:1: expected \"key = value\"" },
+	/* options of plug-ins: what they mean is somebody else's business */
+	{ "[plugin.]", "t.conf:1:9: expected the name of a plug-in" },
+	{ "[plugin.a", "t.conf:1:10: expected \"[section]\"" },
+	{ "[plugin.A]", "expected the name of a plug-in, found \"A\"" },
+	{ "[plugin]", "unknown section \"plugin\"" },
+	{ "[plugin.a]\nB = 1", "t.conf:2:1: expected an option of the plug-in, found \"B\"" },
+	{ "[plugin.a]\nb = 1\n[plugin.c]\nb = 1\n[plugin.a]\nb = 2",
+	  "t.conf:6:1: [plugin.a] b is set already in line 2" },
 	/* contradictions */
 	{ "[listen]\ntcp = 127.0.0.1:1", "t.conf:2: [listen] tcp is set, but nobody could use it" },
 	{ "[listen]\ntcp = 0.0.0.0:1\n[auth]\ntcp = none", "can be reached from other machines" },
@@ -284,7 +292,37 @@ static const struct source_case {
 	{ NULL, "limits.tim=5s", "--set: unknown key \"tim\" in [limits]" },
 	{ NULL, "limits.time=5", "--set: [limits] time: expected a time" },
 	{ NULL, "store.directory=/a\nb", "control character 0x0a" },
+	{ NULL, "plugin.a=1", "--set: expected plugin.NAME.option=value, found \"plugin.a=1\"" },
+	{ NULL, "plugin.a.B=1", "--set: expected plugin.NAME.option=value" },
+	{ NULL, "plugin.a.b=\n", "--set: [plugin.a] b: control character 0x0a" },
 };
+
+START_TEST(options_of_plug_ins_are_kept_with_their_origins)
+{
+	char main_path[128];
+	const char *const sets[] = { "plugin.two.list=x y", NULL };
+	struct config_error err = { "" };
+	struct config *config = NULL;
+
+	write_file("main.conf", "[plugin.one]\na = 1\n[plugin.two]\nlist = \" q #\"\n");
+	write_file("conf.d/9.conf", "[plugin.one]\na = 9 # later\nb =\n");
+	snprintf(main_path, sizeof main_path, "%s", path_of("main.conf"));
+	const struct config_sources sources = { main_path, NULL, sets };
+	bool ok = config_load(&sources, &config, &err);
+	ck_assert_msg(ok, "%s", err.message);
+	ck_assert_uint_eq(config->option_count, 3);
+	ck_assert_str_eq(config->options[0].plugin, "one");
+	ck_assert_str_eq(config->options[0].name, "a");
+	ck_assert_str_eq(config->options[0].value, "9");
+	ck_assert_ptr_nonnull(strstr(config->options[0].origin, "conf.d/9.conf:2"));
+	ck_assert_str_eq(config->options[1].name, "list");
+	ck_assert_str_eq(config->options[1].value, "x y");
+	ck_assert_str_eq(config->options[1].origin, "--set");
+	ck_assert_str_eq(config->options[2].name, "b");
+	ck_assert_str_eq(config->options[2].value, "");
+	config_unref(config);
+}
+END_TEST
 
 START_TEST(faulty_variables_and_options_are_refused)
 {
@@ -365,7 +403,8 @@ printed(const struct config *config)
 START_TEST(what_is_printed_reads_back_as_the_same)
 {
 	const char *const sets[] = { "listen.unix=/a #b\"\\", "listen.hosts= x, y ",
-				     "store.directory=/d\\e", NULL };
+				     "store.directory=/d\\e", "plugin.one.a= x#\"",
+				     "plugin.two.a=2", "plugin.one.b=3", NULL };
 	const struct config_sources sources = { NULL, NULL, sets };
 	struct config_error err = { "" };
 	struct config *config = NULL;
@@ -378,6 +417,10 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 	for (unsigned i = 0; i < CONFIG_KEY_COUNT; i++)
 		ck_assert_str_eq(config_text(again, (enum config_key)i),
 				 config_text(config, (enum config_key)i));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "\n\n[plugin.one]\na = \" x#\\\"\" # --set\nb = 3 # --set\n"));
+	ck_assert_uint_eq(again->option_count, 3);
+	ck_assert_str_eq(again->options[0].value, " x#\"");
 	config_unref(again);
 	config_unref(config);
 	free(text);
@@ -506,6 +549,7 @@ unit_suite(void)
 	tcase = tcase_create("sources");
 	tcase_add_checked_fixture(tcase, make_folder, remove_folder);
 	tcase_add_test(tcase, later_sources_win);
+	tcase_add_test(tcase, options_of_plug_ins_are_kept_with_their_origins);
 	tcase_add_loop_test(tcase, faulty_variables_and_options_are_refused, 0,
 			    sizeof source_cases / sizeof source_cases[0]);
 	tcase_add_test(tcase, a_file_that_cannot_be_read_is_refused);

@@ -14,11 +14,12 @@
 #include "tests/support/unit.h"
 
 static const char *const routes[] = { "invoke", NULL, "modules" };
+static const char *const plugins[] = { "example" };
 
 static void
 make_registry(void)
 {
-	ck_assert(metrics_init(routes, 3, "1.2.3"));
+	ck_assert(metrics_init(routes, 3, plugins, 1, "1.2.3"));
 }
 
 static char *
