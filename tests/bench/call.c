@@ -27,11 +27,13 @@ call_slots(struct vm_func *add)
 static void
 call_checked(struct vm_func *add)
 {
-	const struct vm_value args[] = { { .type = VM_I32, .of.i32 = 2 },
-		                         { .type = VM_I32, .of.i32 = 40 } };
+	struct vm_value args[2];
 	struct vm_value result;
 	struct vm_error err;
 
+	args[0].type = args[1].type = VM_I32;
+	args[0].of.i32 = 2;
+	args[1].of.i32 = 40;
 	bench_check(vm_func_call(add, args, 2, &result, 1, &err), &err, "add");
 }
 

@@ -11,7 +11,21 @@
 #define RUN_FAULT_REGS 128
 #define RUN_FAULT_IS_CALL 256
 
+#define FUNC_NATIVE 16
+#define TYPE_PARAM_COUNT 40
+#define TYPE_RESULT_COUNT 44
+#define RUN_TOP 64
+#define RUN_ERR 80
+#define RUN_IS_TOUCHED 264
+#define RUN_DEPTH 280
+#define RUN_NATIVE_FOR 296
+#define RUN_NATIVE_SELF 304
+#define RUN_NATIVE_THREAD 308
+
 #define STATUS_TRAP 16 /* VM_TRAP */
+
+/* THREAD_STACK_RESERVE */
+#define HOST_STACK_RESERVE 262144
 
 /* struct native_regs */
 #define REGS_INTS 0
@@ -42,6 +56,15 @@ struct native_regs {
  */
 enum vm_status native_enter(struct vm_run *run, const void *code, void *context,
                             struct native_regs *regs, unsigned int float_count);
+
+/*
+ * func_call of native code whose arguments and result travel in registers of integers: does the
+ * same when all is as it was at the last call, and leaves anything else to func_call.
+ */
+enum vm_status native_call(struct vm_func *func, union vm_slot *slots, struct vm_error *err);
+
+/* What native_call calls when the code was left: back to what was before, and why. */
+enum vm_status native_call_failed(struct vm_func *func, union vm_slot *top, enum vm_status st);
 
 /*
  * What native_out calls: run the function, with arguments and result in *regs. Anything but VM_OK

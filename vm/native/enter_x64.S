@@ -25,7 +25,8 @@ native_enter:
 	.cfi_startproc
 	movq %rcx, %r10
 	movq %rsi, %r11
-	ENTER_FRAME
+	movq rt_thread@gottpoff(%rip), %rcx
+	ENTER_FRAME %rdi
 	movq %rsp, %rbp
 	.cfi_def_cfa %rbp, 96
 	movq %r10, %rbx
@@ -58,6 +59,130 @@ native_enter:
 	jmp rt_enter_leave
 	.cfi_endproc
 	.size native_enter, . - native_enter
+
+/*
+ * enum vm_status native_call(func, slots, err)
+ *
+ * What is looked at is what func_call and native_entry look at; where something is not as usual, they
+ * do the call. Only for the outermost entry, so that it is known what to restore. On the stack:
+ *
+ *     +120  return address
+ *     +112  not used: the frame is aligned to 16 bytes
+ *     +104  func
+ *      +96  run->top
+ *      +88  .Lhas_failed, where rt_enter_exit goes
+ *       +0  the frame of an entry
+ *
+ *     rbx  slots   r12  type   rbp  the frame
+ */
+	.globl native_call
+	.hidden native_call, func_call, native_call_failed
+	.type native_call, @function
+	.balign 32
+native_call:
+	.cfi_startproc
+	movq FUNC_INSTANCE(%rdi), %r9
+	movq rt_thread@gottpoff(%rip), %rcx
+	movq (%r9), %r8
+	movq %fs:THREAD_SERIAL(%rcx), %rax
+	cmpq RUN_NATIVE_FOR(%r8), %rax
+	jne func_call
+	movq %rsp, %rax
+	subq %fs:THREAD_STACK_LOW(%rcx), %rax
+	cmpq $HOST_STACK_RESERVE, %rax
+	jb func_call
+	movq RUN_GUEST_SP(%r8), %r10
+	testq %r10, %r10
+	je func_call
+	cmpl $0, RUN_DEPTH(%r8)
+	jne func_call
+	cmpb $0, RUN_IS_TOUCHED(%r8)
+	je func_call
+	testq %rdx, %rdx
+	je func_call
+
+	/* First the number, then the look at the stop: see watchdog.h. */
+	movl RUN_NATIVE_SELF(%r8), %eax
+	movl %eax, RUN_NATIVE_THREAD(%r8)
+	cmpl $0, RUN_STOP(%r8)
+	jne .Lis_stopped
+	movq %rdx, RUN_ERR(%r8)
+	movl $1, RUN_DEPTH(%r8)
+
+	leaq .Lhas_failed(%rip), %rax
+	SAVE_WORD %rdx
+	SAVE_WORD %rdi
+	SAVE_WORD RUN_TOP(%r8)
+	SAVE_WORD %rax
+	ENTER_FRAME %r8
+	movq %rsp, %rbp
+	.cfi_def_cfa %rbp, 128
+	movq %rsi, %rbx
+	movq FUNC_TYPE(%rdi), %r12
+	movq FUNC_NATIVE(%rdi), %r11
+	movq %r10, %rsp
+	movq %r9, %rdi
+
+	movl TYPE_PARAM_COUNT(%r12), %eax
+	testl %eax, %eax
+	je 1f
+	movq (%rbx), %rsi
+	cmpl $2, %eax
+	jb 1f
+	movq 8(%rbx), %rdx
+	je 1f
+	movq 16(%rbx), %rcx
+	cmpl $4, %eax
+	jb 1f
+	movq 24(%rbx), %r8
+	je 1f
+	movq 32(%rbx), %r9
+1:	call *%r11
+
+	/* What rt_enter_leave does, but for what native code keeps as it was. */
+	movq 8(%rbp), %rdx
+	movq 32(%rbp), %rcx
+	cmpl $0, TYPE_RESULT_COUNT(%r12)
+	je 2f
+	movq %rax, (%rbx)
+2:	movq 24(%rbp), %rsi
+	movq %rcx, RUN_GUEST_SP(%rdx)
+	movq rt_thread@gottpoff(%rip), %rax
+	movl $0, RUN_DEPTH(%rdx)
+	movl $0, RUN_NATIVE_THREAD(%rdx)
+	movq %rsi, %fs:THREAD_RUN(%rax)
+	cmpl $MXCSR_DEFAULT, (%rbp)
+	je 3f
+	ldmxcsr (%rbp)
+3:	leaq 120(%rbp), %rsp
+	.cfi_def_cfa %rsp, 8
+	xorl %eax, %eax
+	movq 64(%rbp), %r12
+	.cfi_restore %r12
+	movq 72(%rbp), %rbx
+	.cfi_restore %rbx
+	movq 80(%rbp), %rbp
+	.cfi_restore %rbp
+	ret
+
+	.cfi_restore %r13
+	.cfi_restore %r14
+	.cfi_restore %r15
+	.cfi_def_cfa %rsp, 32
+.Lhas_failed:
+	popq %rsi
+	.cfi_adjust_cfa_offset -8
+	popq %rdi
+	.cfi_adjust_cfa_offset -8
+	addq $8, %rsp
+	.cfi_adjust_cfa_offset -8
+	movl %eax, %edx
+	jmp native_call_failed
+.Lis_stopped:
+	movl $0, RUN_NATIVE_THREAD(%r8)
+	jmp func_call
+	.cfi_endproc
+	.size native_call, . - native_call
 
 /*
  * Leave native code that has called out, with the status in eax; rbx is the run and rcx what the

@@ -17,6 +17,19 @@ _Static_assert(offsetof(struct vm_run, fault.is_call) == RUN_FAULT_IS_CALL, "ent
 _Static_assert(offsetof(struct native_regs, ints) == REGS_INTS, "enter_x64.S knows");
 _Static_assert(offsetof(struct native_regs, floats) == REGS_FLOATS, "enter_x64.S knows");
 _Static_assert(sizeof(struct native_regs) == REGS_BYTES, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_func, native) == FUNC_NATIVE, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_type, func.param_count) == TYPE_PARAM_COUNT, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_type, func.result_count) == TYPE_RESULT_COUNT,
+               "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_run, top) == RUN_TOP, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_run, err) == RUN_ERR, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_run, is_touched) == RUN_IS_TOUCHED, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_run, depth) == RUN_DEPTH, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_run, native_for) == RUN_NATIVE_FOR, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_run, native_self) == RUN_NATIVE_SELF, "enter_x64.S knows");
+_Static_assert(offsetof(struct vm_run, native_thread) == RUN_NATIVE_THREAD, "enter_x64.S knows");
+_Static_assert(THREAD_STACK_RESERVE == HOST_STACK_RESERVE, "enter_x64.S knows");
+_Static_assert(NATIVE_INT_PARAMS == 5, "enter_x64.S knows");
 _Static_assert(VM_TRAP == STATUS_TRAP, "enter_x64.S knows");
 
 /* Native code is entered only with so much of its stack left. */
@@ -43,17 +56,23 @@ stack_prepare(struct vm_run *run)
 	return VM_OK;
 }
 
+/* Or missing. */
+static inline bool
+stack_is_low(const struct vm_run *run)
+{
+	return (uintptr_t)run->guest_sp < run->guest_stack_low + GUEST_STACK_RESERVE;
+}
+
 /* What has to be there before native code runs in this store and on this thread. */
-static inline enum vm_status
+static enum vm_status
 prepare(struct vm_run *run)
 {
 	if (rt_thread.stop_signal != run->stop_signal)
 		thread_prepare_native(run->stop_signal);
+	run->native_self = rt_thread.number;
+	run->native_for = rt_thread.serial;
 	/* An entry of the interpreter's restores what it found: none, if there was none then. */
-	if (run->guest_sp == NULL ||
-	    (uintptr_t)run->guest_sp - run->guest_stack_low < GUEST_STACK_RESERVE)
-		return stack_prepare(run);
-	return VM_OK;
+	return stack_is_low(run) ? stack_prepare(run) : VM_OK;
 }
 
 /* Fill in *run->err, unless a function that was called has; and add the frames. */
@@ -72,8 +91,10 @@ static enum vm_status
 native_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots)
 {
 	struct native_regs regs;
-	enum vm_status st = prepare(run);
+	enum vm_status st = VM_OK;
 
+	if (stack_is_low(run) || run->native_for != rt_thread.serial)
+		st = prepare(run);
 	if (st != VM_OK)
 		return st;
 	uintptr_t stack_high = (uintptr_t)run->guest_sp;
@@ -83,7 +104,7 @@ native_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots)
 
 	/* From here on the stop signal is for this thread. A stop that came a moment before, and
 	 * did not see the number, is seen here, or comes again: see watchdog.h. */
-	atomic_store_explicit(&run->native_thread, rt_thread.number, memory_order_relaxed);
+	atomic_store_explicit(&run->native_thread, run->native_self, memory_order_relaxed);
 	if (atomic_load_explicit(&run->stop, memory_order_relaxed) == VM_TRAP_NONE)
 		st = native_enter(run, func->native, func->instance, &regs, floats);
 	else
@@ -95,6 +116,25 @@ native_entry(struct vm_func *func, struct vm_run *run, union vm_slot *slots)
 		return st;
 	marshal_results_back(type, &regs, run->extra, slots);
 	return VM_OK;
+}
+
+enum vm_status
+native_call_failed(struct vm_func *func, union vm_slot *top, enum vm_status st)
+{
+	struct vm_run *run = func->instance->run;
+
+	atomic_store_explicit(&run->native_thread, 0, memory_order_relaxed);
+	run->depth = 0;
+	run->top = top;
+	if (st == VM_TRAP)
+		describe_trap(run, (uintptr_t)run->guest_sp);
+	return st;
+}
+
+static func_caller
+func_caller_of(const struct vm_type *type)
+{
+	return marshal_is_plain(type) ? native_call : func_call;
 }
 
 enum vm_status
@@ -175,6 +215,7 @@ const struct vm_tier vm_tier_native = {
 	.func_code = func_code,
 	.func_native = func_native,
 	.entry = native_entry,
+	.func_caller = func_caller_of,
 	.builtins = native_builtins,
 };
 

@@ -3,6 +3,7 @@
 #include <ucontext.h>
 #include "vm/rt/codespace.h"
 #include "vm/rt/enter_x64.h"
+#include "vm/rt/thread.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define WITH_ASAN 1
@@ -19,6 +20,12 @@ _Static_assert(offsetof(struct vm_run, exit_sp) == RUN_EXIT_SP, "enter_x64.S kno
 _Static_assert(offsetof(struct vm_run, guest_sp) == RUN_GUEST_SP, "enter_x64.S knows the offset");
 _Static_assert(offsetof(struct vm_run, stop) == RUN_STOP, "enter_x64.S knows the offset");
 _Static_assert(offsetof(struct vm_run, trap) == RUN_TRAP, "enter_x64.S knows the offset");
+_Static_assert(offsetof(struct vm_run, has_float_modes) == RUN_HAS_FLOAT_MODES,
+               "enter_x64.S knows the offset");
+_Static_assert(offsetof(struct rt_thread, serial) == THREAD_SERIAL, "enter_x64.S knows the offset");
+_Static_assert(offsetof(struct rt_thread, stack_low) == THREAD_STACK_LOW,
+               "enter_x64.S knows the offset");
+_Static_assert(offsetof(struct rt_thread, run) == THREAD_RUN, "enter_x64.S knows the offset");
 _Static_assert(sizeof(enum vm_trap) == 4 && RUN_TRAP == RUN_STOP + 4, "compared as 8 bytes");
 
 extern const char rt_enter_exit[] __attribute__((visibility("hidden")));
@@ -37,6 +44,12 @@ context_read(const void *context, struct rt_fault *out)
 	out->pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 	for (int i = 0; i < 16; i++)
 		out->regs[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
+}
+
+bool
+context_has_float_modes(void)
+{
+	return (__builtin_ia32_stmxcsr() & MXCSR_CONTROL) != MXCSR_DEFAULT;
 }
 
 void

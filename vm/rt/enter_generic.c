@@ -21,16 +21,16 @@ struct entry {
 enum vm_status
 rt_enter(struct vm_run *run, enum vm_status (*fn)(void *arg), void *arg)
 {
-	struct entry entry = { .outer_sp = run->exit_sp, .outer_run = rt_current };
+	struct entry entry = { .outer_sp = run->exit_sp, .outer_run = rt_thread.run };
 	struct vm_run *volatile kept = run;
 	volatile enum vm_status st = VM_TRAP;
 
 	run->exit_sp = &entry;
-	rt_current = run;
+	rt_thread.run = run;
 	if (sigsetjmp(entry.jump, 0) == 0)
 		st = fn(arg);
 	kept->exit_sp = entry.outer_sp;
-	rt_current = entry.outer_run;
+	rt_thread.run = entry.outer_run;
 	return st;
 }
 
@@ -49,6 +49,13 @@ context_read(const void *context, struct rt_fault *out)
 #else
 #error "say here where this processor's program counter is in a ucontext_t"
 #endif
+}
+
+/* Guests compute in whatever environment the thread has. */
+bool
+context_has_float_modes(void)
+{
+	return false;
 }
 
 void

@@ -12,10 +12,10 @@
  *     +24  the thread's run outside this entry
  *     +16  run->exit_sp outside this entry
  *      +8  run
- *      +0  MXCSR
+ *      +0  MXCSR; the default one if it was that, but for the flags that operations leave
  *
- * Guest code gets the default MXCSR; it never touches the x87 unit (saving its control word costs as
- * much as the rest of an entry). The fault handlers send the thread to rt_enter_exit with
+ * Guest code gets the default MXCSR; to read it takes as long as half of an entry, so that run says
+ * whether the thread has another. It never touches the x87 unit. The fault handlers send the thread to rt_enter_exit with
  * rsp = run->exit_sp and eax = the status; code that is back on that stack by itself goes to
  * rt_enter_leave, which is where both meet. native_enter (vm/native/enter_x64.S) makes the same
  * frame and leaves by the same ways.
@@ -38,7 +38,8 @@ rt_mxcsr_default:
 	.balign 16
 rt_enter:
 	.cfi_startproc
-	ENTER_FRAME
+	movq rt_thread@gottpoff(%rip), %rcx
+	ENTER_FRAME %rdi
 	movq %rdx, %rdi
 	call *%rsi
 
@@ -51,12 +52,10 @@ rt_enter_leave:
 	movq 32(%rsp), %rcx
 	movq %rcx, RUN_GUEST_SP(%rdx)
 	movq 24(%rsp), %rdx
-	movq rt_current@gottpoff(%rip), %rcx
-	movq %rdx, %fs:(%rcx)
+	movq rt_thread@gottpoff(%rip), %rcx
+	movq %rdx, %fs:THREAD_RUN(%rcx)
 
-	movl (%rsp), %ecx
-	andl $MXCSR_CONTROL, %ecx
-	cmpl $MXCSR_DEFAULT, %ecx
+	cmpl $MXCSR_DEFAULT, (%rsp)
 	je 1f
 	ldmxcsr (%rsp)
 1:

@@ -8,6 +8,10 @@
 #define RUN_GUEST_SP 8  /* guest_sp */
 #define RUN_STOP 16     /* stop; 8 bytes with the next */
 #define RUN_TRAP 20     /* trap */
+#define RUN_HAS_FLOAT_MODES 25
+#define THREAD_SERIAL 0 /* offsetof(struct rt_thread, serial) */
+#define THREAD_STACK_LOW 8
+#define THREAD_RUN 16
 
 #define MXCSR_DEFAULT 0x1f80 /* round to nearest, exceptions masked, nothing flushed */
 #define MXCSR_CONTROL 0xffc0 /* without the flags that operations leave */
@@ -20,33 +24,30 @@
 	.cfi_rel_offset %\name, 0
 	.endm
 
-/* Makes the frame and enters the run in rdi. Changes rax and rcx. */
-	.macro ENTER_FRAME
+	.macro SAVE_WORD word:vararg
+	pushq \word
+	.cfi_adjust_cfa_offset 8
+	.endm
+
+/* Makes the frame and enters the run; rcx is where rt_thread lies. */
+	.macro ENTER_FRAME run
 	SAVE_REGISTER rbp
 	SAVE_REGISTER rbx
 	SAVE_REGISTER r12
 	SAVE_REGISTER r13
 	SAVE_REGISTER r14
 	SAVE_REGISTER r15
-	subq $40, %rsp
-	.cfi_adjust_cfa_offset 40
+	SAVE_WORD RUN_GUEST_SP(\run)
+	SAVE_WORD %fs:THREAD_RUN(%rcx)
+	SAVE_WORD RUN_EXIT_SP(\run)
+	SAVE_WORD \run
+	SAVE_WORD $MXCSR_DEFAULT
+	movq %rsp, RUN_EXIT_SP(\run)
+	movq \run, %fs:THREAD_RUN(%rcx)
 
-	stmxcsr (%rsp)
-	movq %rdi, 8(%rsp)
-	movq RUN_EXIT_SP(%rdi), %rax
-	movq %rax, 16(%rsp)
-	movq rt_current@gottpoff(%rip), %rcx
-	movq %fs:(%rcx), %rax
-	movq %rax, 24(%rsp)
-	movq RUN_GUEST_SP(%rdi), %rax
-	movq %rax, 32(%rsp)
-	movq %rsp, RUN_EXIT_SP(%rdi)
-	movq %rdi, %fs:(%rcx)
-
-	movl (%rsp), %eax
-	andl $MXCSR_CONTROL, %eax
-	cmpl $MXCSR_DEFAULT, %eax
+	cmpb $0, RUN_HAS_FLOAT_MODES(\run)
 	je .Lmxcsr_is_default\@
+	stmxcsr (%rsp)
 	ldmxcsr rt_mxcsr_default(%rip)
 .Lmxcsr_is_default\@:
 	.endm

@@ -87,6 +87,7 @@ imports_fill(struct vm_instance *instance)
 				.code = &from->host->func,
 				.index = index,
 				.is_host = true,
+				.call = func_call,
 			};
 			instance->imported_funcs[index] = host_funcs++;
 			continue;
@@ -133,6 +134,9 @@ funcs_fill(struct vm_instance *instance)
 			.instance = instance,
 			.code = tier->func_code(instance->code, i),
 			.index = i,
+			.call = tier->func_caller != NULL
+			            ? tier->func_caller(module->funcs[i].type)
+			            : func_call,
 		};
 	}
 }

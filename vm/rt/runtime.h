@@ -26,6 +26,10 @@ struct vm_run;
 typedef enum vm_status (*func_entry)(struct vm_func *func, struct vm_run *run,
                                      union vm_slot *slots);
 
+/* From C, by way of func_call or something quicker that does the same. */
+typedef enum vm_status (*func_caller)(struct vm_func *func, union vm_slot *slots,
+                                      struct vm_error *err);
+
 struct vm_func {
 	func_entry entry;
 	const struct vm_type *type;
@@ -36,6 +40,7 @@ struct vm_func {
 	void *code;     /* the tier's, or struct host_func * */
 	uint32_t index; /* in the instance's module */
 	bool is_host;
+	func_caller call;
 };
 
 struct host_func {
@@ -140,6 +145,8 @@ struct rt_fault {
 	bool is_call;       /* pc is where a call out of native code was to return to */
 };
 
+#define RUN_NO_THREAD UINT64_MAX
+
 struct vm_run {
 	void *exit_sp; /* first: stack pointer of the innermost rt_enter, for the fault handler */
 	/* Where the next native entry puts its frames (vm/native/enter_x64.S); NULL: on top. */
@@ -152,6 +159,7 @@ struct vm_run {
 	_Alignas(8) atomic_uint stop;
 	enum vm_trap trap;
 	bool metered;
+	bool has_float_modes; /* the thread computes otherwise than guests do */
 	uint64_t fuel;      /* left; metered code subtracts, and traps instead of wrapping */
 	void *extra;        /* values of native calls that travel in no register, 16 bytes each */
 	uintptr_t guest_stack_low; /* of native code: its guard ends here; see store_guest_stack */
@@ -168,6 +176,10 @@ struct vm_run {
 	bool is_touched;
 	uint64_t host_calls;
 	uint32_t depth;     /* nested entries on the thread's own stack */
+	/* Serial of the thread that was last prepared for this run, or RUN_NO_THREAD. */
+	uint64_t thread;
+	uint64_t native_for;      /* the same for native code, or RUN_NO_THREAD */
+	int native_self;          /* that one's number */
 	atomic_int native_thread; /* system's number of the thread in native code, or 0 */
 	int stop_signal;          /* the engine's */
 	struct vm_store *store;
@@ -177,7 +189,8 @@ struct vm_run {
  * Run fn(arg) so that a memory fault in guest code ends it: then rt_enter returns VM_TRAP with
  * run->trap and run->fault set, otherwise fn's result. Guest code is what lies in the section
  * VM_GUEST_TEXT, and native code, which is entered by native_enter instead; it must hold no locks.
- * It runs with the default floating-point environment. Entries nest. A tier's entry calls this
+ * It runs with the default floating-point environment, if run->has_float_modes says what the thread
+ * has. Entries nest. A tier's entry calls this
  * around its guest code: only the tier can say where a fault happened.
  */
 enum vm_status rt_enter(struct vm_run *run, enum vm_status (*fn)(void *arg), void *arg);
@@ -214,6 +227,8 @@ struct vm_tier {
 	/* vm_func.native, with the instance as its context; NULL: native_out, with the function. */
 	const void *(*func_native)(void *module_code, uint32_t function);
 	func_entry entry;
+	/* vm_func.call of functions of a type; NULL: func_call for all. */
+	func_caller (*func_caller)(const struct vm_type *type);
 	const void *const *builtins; /* vm_instance.builtins */
 };
 

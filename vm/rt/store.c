@@ -139,6 +139,7 @@ vm_store_new(struct vm_engine *engine, const struct vm_store_config *config,
 	store->run.metered = store->config.metered;
 	store->run.fuel = UINT64_MAX;
 	store->run.top = store->run.stack;
+	store->run.thread = RUN_NO_THREAD;
 	store->fuel_limit = UINT64_MAX;
 	*out_store = store;
 	return VM_OK;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -15,7 +16,6 @@ enum { ALTSTACK_BYTES = 64 * 1024 };
 enum { INITIAL_STACK_MAX = 64 << 20 };
 
 _Thread_local struct rt_thread rt_thread;
-_Thread_local struct vm_run *rt_current;
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -32,7 +32,7 @@ altstack_remove(void *map)
 		(void)sigaltstack(&now, NULL);
 	}
 	(void)munmap(map, ALTSTACK_BYTES);
-	rt_thread.is_ready = false;
+	rt_thread.serial = 0;
 }
 
 static void
@@ -120,9 +120,11 @@ stack_find(struct rt_thread *out)
 bool
 thread_prepare_slow(void)
 {
+	static atomic_ullong serials;
+
 	if (!altstack_make() || !(initial_stack_find(&rt_thread) || stack_find(&rt_thread)))
 		return false;
-	rt_thread.is_ready = true;
+	rt_thread.serial = 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
 	return true;
 }
 

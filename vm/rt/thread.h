@@ -17,16 +17,14 @@ struct vm_run;
 enum { THREAD_STACK_RESERVE = 256 * 1024 };
 
 struct rt_thread {
-	bool is_ready;
+	uint64_t serial; /* no other thread ever has it; 0 until the thread is ready */
 	uintptr_t stack_low;
+	struct vm_run *run; /* that the thread is in, innermost; NULL outside. Kept by rt_enter */
 	int stop_signal; /* that native code on this thread can be ended with, or 0 */
 	int number;      /* the system's, once there is a stop signal */
 };
 
 extern _Thread_local struct rt_thread rt_thread __attribute__((tls_model("initial-exec")));
-
-/* The run that this thread is in, innermost; NULL outside. Kept by rt_enter. */
-extern _Thread_local struct vm_run *rt_current __attribute__((tls_model("initial-exec")));
 
 /* Set the thread up; false when there is no memory for it. */
 bool thread_prepare_slow(void);
@@ -37,7 +35,7 @@ void thread_prepare_native(int stop_signal);
 static inline bool
 thread_prepare(void)
 {
-	return rt_thread.is_ready || thread_prepare_slow();
+	return rt_thread.serial != 0 || thread_prepare_slow();
 }
 
 /*

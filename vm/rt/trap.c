@@ -95,7 +95,7 @@ trap_of_instruction(const struct rt_fault *fault)
 static void
 on_fault(int number, siginfo_t *info, void *context)
 {
-	struct vm_run *run = rt_current;
+	struct vm_run *run = rt_thread.run;
 	struct rt_fault fault;
 
 	if (run != NULL && info->si_code > 0) {
@@ -120,7 +120,7 @@ on_fault(int number, siginfo_t *info, void *context)
 static void
 on_stop(int number, siginfo_t *info, void *context)
 {
-	struct vm_run *run = rt_current;
+	struct vm_run *run = rt_thread.run;
 	struct rt_fault fault;
 
 	(void)number;

@@ -20,9 +20,11 @@ VM_MUST_CHECK enum vm_status trap_install(struct vm_error *err);
 VM_MUST_CHECK enum vm_status trap_install_native(int stop_signal, struct vm_error *err);
 
 /*
- * What the processor's file provides for the handlers (context_x64.c, enter_generic.c): read the
+ * What the processor's file provides (context_x64.c, enter_generic.c): read the
  * registers at the fault, and make the interrupted thread go on at the exit of the run's innermost
  * rt_enter with VM_TRAP. The latter may not return.
  */
 void context_read(const void *context, struct rt_fault *out);
 void context_leave(void *context, struct vm_run *run);
+/* Whether the thread's floating-point environment is another than the one of guests. */
+bool context_has_float_modes(void);

@@ -363,6 +363,30 @@ START_TEST(guests_get_the_default_floating_point_environment)
 }
 END_TEST
 
+static void *
+third_upwards(void *arg)
+{
+	union vm_slot *slot = arg;
+
+	_mm_setcsr((_mm_getcsr() & ~0xffc0u) | 0xdfc0);
+	must(vm_func_call_slots(func_of(instances[NATIVE], "third"), slot, &err));
+	return NULL;
+}
+
+/* What one thread has says nothing of the next. */
+START_TEST(every_thread_is_asked_for_its_floating_point_environment)
+{
+	union vm_slot slot = { .u64 = 0 };
+	pthread_t thread;
+
+	must(vm_func_call_slots(func_of(instances[NATIVE], "third"), &slot, &err));
+	slot.u64 = 0;
+	ck_assert_int_eq(pthread_create(&thread, NULL, third_upwards, &slot), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_eq(slot.u64, UINT64_C(0x3fd5555555555555));
+}
+END_TEST
+
 /* --- stopping --------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -748,6 +772,7 @@ unit_suite(void)
 	tcase_add_test(run, values_of_all_kinds_find_their_places);
 	tcase_add_test(run, a_deep_recursion_has_a_backtrace);
 	tcase_add_test(run, guests_get_the_default_floating_point_environment);
+	tcase_add_test(run, every_thread_is_asked_for_its_floating_point_environment);
 	tcase_add_test(run, a_deadline_ends_an_endless_loop);
 	tcase_add_test(run, a_stop_comes_through_whenever_it_is_asked_for);
 	suite_add_tcase(suite, run);

@@ -125,7 +125,7 @@ START_TEST(run_is_left_after_a_fault)
 	store->run.exit_sp = outer;
 	ck_assert_int_eq(load_at(1 << 20), VM_TRAP);
 	ck_assert_ptr_eq(store->run.exit_sp, outer);
-	ck_assert_ptr_null(rt_current);
+	ck_assert_ptr_null(rt_thread.run);
 	/* and it works again, many times */
 	for (int i = 0; i < 100; i++) {
 		ck_assert_int_eq(load_at(0), VM_OK);
@@ -161,7 +161,7 @@ nested(void *arg)
 	int *count = arg;
 
 	*count = load_at(65536) == VM_TRAP;
-	*count += rt_current == &store->run;
+	*count += rt_thread.run == &store->run;
 	return load_at(0);
 }
 
@@ -171,7 +171,7 @@ START_TEST(entries_nest)
 
 	ck_assert_int_eq(rt_enter(&store->run, nested, &count), VM_OK);
 	ck_assert_int_eq(count, 2);
-	ck_assert_ptr_null(rt_current);
+	ck_assert_ptr_null(rt_thread.run);
 }
 END_TEST
 

@@ -56,6 +56,11 @@ VM_EXPORT struct vm_functype vm_func_type(const struct vm_func *func);
  * room for all results, whose count has to be result_count.
  * The calling thread needs 256 KiB of free stack, or the call ends as an exhausted call stack.
  *
+ * Guests compute in the default floating-point environment. Whether the thread has another, which
+ * is then put aside and comes back, is looked at when it first calls into a store, or calls after
+ * another thread has: to look takes as long as half a call. A thread that changes its
+ * rounding or flushing later makes a store for the guests that it calls then.
+ *
  * Returns VM_E_ARGUMENT wrong count or type, saying which
  *         VM_TRAP       the guest trapped or was stopped: err->trap, message, frames
  *         VM_EXIT       a host function ended the program: err->exit_code
