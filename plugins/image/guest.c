@@ -135,7 +135,6 @@ static const struct vm_plugin_func funcs[] = {
 	{ "load_image", "iiiiiii", "i", load_or_fail },
 };
 
-const struct vm_plugin_module image_modules[] = {
+const struct vm_plugin_module image_modules[IMAGE_MODULE_COUNT] = {
 	{ "wasmedge_image", "Pictures to pixels", funcs, sizeof funcs / sizeof *funcs },
 };
-const uint32_t image_module_count = sizeof image_modules / sizeof *image_modules;

@@ -25,7 +25,8 @@ extern const char *const image_layout_names[LAYOUT_COUNT + 1]; /* ends with NULL
 /* Bytes of so many pixels, UINT64_MAX when that does not say it. Not for LAYOUT_PNG. */
 uint64_t image_layout_bytes(enum image_layout layout, uint32_t width, uint32_t height);
 
-extern const struct vm_plugin_module image_modules[];
-extern const uint32_t image_module_count;
-extern const struct vm_plugin_operation image_operations[];
-extern const uint32_t image_operation_count;
+#define IMAGE_MODULE_COUNT 1
+#define IMAGE_OPERATION_COUNT 2
+
+extern const struct vm_plugin_module image_modules[IMAGE_MODULE_COUNT];
+extern const struct vm_plugin_operation image_operations[IMAGE_OPERATION_COUNT];

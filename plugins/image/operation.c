@@ -377,7 +377,7 @@ operation_info(const struct vm_plugin_host *host, void *plugin,
 	"\"required\":[\"format\",\"width\",\"height\",\"depth\",\"colour\",\"alpha\","         \
 	"\"progressive\"]}"
 
-const struct vm_plugin_operation image_operations[] = {
+const struct vm_plugin_operation image_operations[IMAGE_OPERATION_COUNT] = {
 	{
 	    "decode", "Decode a JPEG or PNG picture to pixels, of its own or another size",
 	    VM_PLUGIN_SANDBOX,
@@ -406,4 +406,3 @@ const struct vm_plugin_operation image_operations[] = {
 	    SCHEMA_INFO, "image/jpeg image/png", "", operation_info,
 	},
 };
-const uint32_t image_operation_count = sizeof image_operations / sizeof *image_operations;

@@ -31,22 +31,22 @@ image_open(const struct vm_plugin_host *host, const struct vm_plugin_value *valu
 	return VM_OK;
 }
 
+static const struct vm_plugin plugin = {
+	.abi = VM_PLUGIN_ABI,
+	.name = "wasmedge_image",
+	.version = "1.0.0",
+	.summary = "JPEG and PNG pictures to pixels of any size",
+	.options = options,
+	.option_count = sizeof options / sizeof *options,
+	.modules = image_modules,
+	.module_count = IMAGE_MODULE_COUNT,
+	.operations = image_operations,
+	.operation_count = IMAGE_OPERATION_COUNT,
+	.open = image_open,
+	.close = free,
+};
+
 VM_PLUGIN(wasmedge_image)
 {
-	static struct vm_plugin plugin = {
-		.abi = VM_PLUGIN_ABI,
-		.name = "wasmedge_image",
-		.version = "1.0.0",
-		.summary = "JPEG and PNG pictures to pixels of any size",
-		.options = options,
-		.option_count = sizeof options / sizeof *options,
-		.modules = image_modules,
-		.operations = image_operations,
-		.open = image_open,
-		.close = free,
-	};
-
-	plugin.module_count = image_module_count;
-	plugin.operation_count = image_operation_count;
 	return &plugin;
 }
