@@ -12,6 +12,7 @@
 
 #include "client/wasmedge/file.h"
 #include "client/wasmedge/key.h"
+#include "client/wasmedge/report.h"
 #include "client/wasmedge/section.h"
 #include "client/wasmedge/text.h"
 
@@ -89,7 +90,7 @@ say(const struct loading *l, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	fputs("wasmedge: ", stderr);
+	report_begin();
 	text_write_c(stderr, l->path);
 	fputs(": ", stderr);
 	text_write_c(stderr, text);

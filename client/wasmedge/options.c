@@ -26,7 +26,15 @@
 	FLAG("wasm-3", "allow what WebAssembly 3.0 has (the default)") \
 	FLAG("enable-all", "allow every feature that there is a switch for")
 
-static const struct cli_option run_option_rows[] = {
+#define PLUGIN_OPTIONS \
+	{ "plugin-path", 0, "DIRS", "@folder", CLI_REPEAT, \
+	  "look for plug-ins in these folders, separated by colons, rather than in those of " \
+	  "WASMEDGE_PLUGIN_PATH or the installed one" }, \
+	{ "plugin-option", 0, "NAME.OPTION=VALUE", "", CLI_REPEAT, \
+	  "set an option of the plug-in NAME; of an option that is a list, add to it" }, \
+	{ "forbidden-plugin", 0, "NAME", "", CLI_REPEAT, "do not load the plug-in NAME" },
+
+const struct cli_option run_option_rows[] = {
 	{ "reactor", 0, NULL, "", 0,
 	  "call the exported function that is named first behind FILE, with the words behind as "
 	  "its arguments, rather than _start" },
@@ -36,6 +44,10 @@ static const struct cli_option run_option_rows[] = {
 	  "set a variable in the guest's environment, which is empty otherwise" },
 	{ "module", 0, "NAME:FILE", "@file", CLI_REPEAT,
 	  "instantiate another module first and let imports from NAME find its exports" },
+	PLUGIN_OPTIONS
+	{ "allow-command", 0, "NAME", "", CLI_REPEAT,
+	  "let guests run the command NAME of this machine, by the plug-in wasmedge_process" },
+	FLAG("allow-command-all", "let guests run any command of this machine")
 	{ "time-limit", 0, "MS", "", CLI_REPEAT,
 	  "stop the guest after so many milliseconds; 0 for no limit (the default)" },
 	{ "gas-limit", 0, "N", "", CLI_REPEAT,
@@ -84,24 +96,26 @@ static const struct cli_option load_option_rows[] = {
 #include "client/wasmedge/switches.def"
 	{ NULL, 0, NULL, NULL, 0, NULL },
 };
+
+const struct cli_option plugins_option_rows[] = {
+	FLAG("json", "as JSON")
+	PLUGIN_OPTIONS
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
 /* clang-format on */
 #undef SWITCH
 
-static const struct cli_option completion_option_rows[] = {
+const struct cli_option no_option_rows[] = {
 	{ NULL, 0, NULL, NULL, 0, NULL },
 };
 
-static const struct cli_option program_option_rows[] = {
-	{ "version", 'v', NULL, "", 0, "print the version" },
+const struct cli_option program_option_rows[] = {
+	{ "version", 'v', NULL, "", 0, "print the version, and those of plug-ins" },
 	{ NULL, 0, NULL, NULL, 0, NULL },
 };
 
-/* "run" comes first: run_verb below. */
 static const struct cli_verb verbs[] = {
-	{ "run", "FILE [ARG...]", "@file|@file", 1, SIZE_MAX, 0,
-	  "Run a WASI command, or call a function of a module", run_option_rows, verb_run },
-	{ "", "FILE [ARG...]", "@file|@file", 1, SIZE_MAX, 0, "The same as run", run_option_rows,
-	  verb_run },
+	RUNNER_VERBS,
 	{ "compile", "IN OUT", "@file|@file", 2, 2, 0,
 	  "Write a module with its native code to a file that stays a module", compile_option_rows,
 	  verb_compile },
@@ -109,11 +123,7 @@ static const struct cli_verb verbs[] = {
 	  "Check that files are valid WebAssembly modules", load_option_rows, verb_validate },
 	{ "parse", "FILE", "@file", 1, 1, 0, "List the sections, imports and exports of a module",
 	  load_option_rows, verb_parse },
-	{ "completion", CLI_SHELLS, CLI_SHELLS, 1, 1, 0, "Print the completion script for a shell",
-	  completion_option_rows, verb_completion },
 };
-
-static const struct cli_verb *const run_verb = &verbs[0];
 
 const struct cli_program wasmedge_program = {
 	.name = "wasmedge",
@@ -127,7 +137,7 @@ int
 verb_completion(void *context, const struct cli_args *args)
 {
 	(void)context;
-	if (cli_write_completion(stdout, &wasmedge_program, args->words[0]))
+	if (cli_write_completion(stdout, args->program, args->words[0]))
 		return EXIT_DONE;
 	report_usage("completion: expected one of " CLI_SHELLS);
 	return EXIT_REFUSED;
@@ -141,23 +151,24 @@ is_option(const char *word)
 	return word[0] == '-' && word[1] != '\0' && strcmp(word, "--") != 0;
 }
 
-/* Is the word an option of run whose value is the next word? */
+/* Is the word an option of the verb whose value is the next word? */
 static bool
-takes_next_word(const char *word)
+takes_next_word(const struct cli_verb *verb, const char *word)
 {
-	for (const struct cli_option *o = run_verb->options; o->name != NULL; o++)
+	for (const struct cli_option *o = verb->options; o->name != NULL; o++)
 		if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, o->name) == 0)
 			return o->value != NULL;
 	return false;
 }
 
 int
-options_normalise(int argc, char *const *argv, char **out_argv)
+options_normalise(const struct cli_program *program, int argc, char *const *argv, char **out_argv)
 {
+	const struct cli_verb *const run_verb = &program->verbs[0];
 	static char run_word[] = "run", end_word[] = "--";
 	int from = 0, to = 0;
 	const struct cli_verb *verb =
-	    argc > 1 && argv[1][0] != '\0' ? cli_find_verb(&wasmedge_program, argv[1]) : NULL;
+	    argc > 1 && argv[1][0] != '\0' ? cli_find_verb(program, argv[1]) : NULL;
 
 	if (argc > 0)
 		out_argv[to++] = argv[from++];
@@ -167,7 +178,7 @@ options_normalise(int argc, char *const *argv, char **out_argv)
 		out_argv[to++] = argv[from++];
 	if (verb == NULL || verb == run_verb) {
 		while (from < argc && is_option(argv[from])) {
-			bool two = takes_next_word(argv[from]);
+			bool two = takes_next_word(run_verb, argv[from]);
 
 			out_argv[to++] = argv[from++];
 			if (two && from < argc)
@@ -185,15 +196,26 @@ options_normalise(int argc, char *const *argv, char **out_argv)
 }
 
 enum options_answer
-options_question(int argc, char *const *argv)
+options_question(const struct cli_program *program, int argc, char *const *argv,
+                 const char **out_plugin_path)
 {
+	static const char path_option[] = "--plugin-path";
+	const size_t len = sizeof path_option - 1;
+
 	for (int i = 1; i < argc && is_option(argv[i]); i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+		const char *word = argv[i];
+
+		if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
 			return OPTIONS_HELP;
-		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-v") == 0)
+		if (strcmp(word, "--version") == 0 || strcmp(word, "-v") == 0)
 			return OPTIONS_VERSION;
-		if (takes_next_word(argv[i]))
-			i++;
+		if (strncmp(word, path_option, len) == 0 && word[len] == '=')
+			*out_plugin_path = word + len + 1;
+		if (!takes_next_word(&program->verbs[0], word))
+			continue;
+		i++;
+		if (strcmp(word, path_option) == 0 && i < argc)
+			*out_plugin_path = argv[i];
 	}
 	return OPTIONS_NONE;
 }
@@ -434,6 +456,118 @@ read_limits(const struct cli_args *args, struct run_options *out, char *message)
 	                   message);
 }
 
+/* --- plug-ins ------------------------------------------------------------------------------- */
+
+static bool
+is_plugin_word(const char *word)
+{
+	return word[0] != '\0' &&
+	       word[strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+}
+
+/* NAME.OPTION=VALUE; the copy is cut into the three. */
+static bool
+read_setting(const char *text, struct plugin_options *options, char *message)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		return refuse(message, "out of memory");
+	options->texts[options->text_count++] = copy;
+	char *equals = strchr(copy, '=');
+	if (equals != NULL)
+		*equals = '\0';
+	char *dot = strchr(copy, '.');
+	if (dot != NULL)
+		*dot = '\0';
+	if (equals == NULL || dot == NULL || !is_plugin_word(copy) || !is_plugin_word(dot + 1))
+		return refuse(message, "--plugin-option: expected NAME.OPTION=VALUE, got \"%s\"",
+		              text);
+	options->settings[options->setting_count++] = (struct vm_plugins_setting){
+		.plugin = copy,
+		.option = dot + 1,
+		.value = equals + 1,
+		.origin = "--plugin-option",
+	};
+	return true;
+}
+
+/* Lists of plug-ins are words: a name with a blank would allow several others. */
+static bool
+read_allowed(const char *name, struct plugin_options *options, char *message)
+{
+	if (name[0] == '\0' || name[strcspn(name, " \t\n")] != '\0')
+		return refuse(message, "--allow-command: expected a name without blanks, got \"%s\"",
+		              name);
+	options->settings[options->setting_count++] = (struct vm_plugins_setting){
+		.plugin = "wasmedge_process",
+		.option = "allow",
+		.value = name,
+		.origin = "--allow-command",
+	};
+	return true;
+}
+
+static bool
+read_plugin_lists(const struct cli_args *args, struct plugin_options *out, char *message)
+{
+	for (size_t i = 0; i < args->given_count; i++) {
+		const char *name = args->given[i].option->name;
+		const char *value = args->given[i].value;
+
+		if (strcmp(name, "plugin-path") == 0)
+			out->path = value;
+		else if (strcmp(name, "forbidden-plugin") == 0)
+			out->forbidden[out->forbidden_count++] = value;
+		else if (strcmp(name, "allow-command-all") == 0)
+			out->settings[out->setting_count++] = (struct vm_plugins_setting){
+				.plugin = "wasmedge_process",
+				.option = "allow_all",
+				.value = "yes",
+				.origin = "--allow-command-all",
+			};
+		else if (strcmp(name, "plugin-option") == 0 && !read_setting(value, out, message))
+			return false;
+		else if (strcmp(name, "allow-command") == 0 && !read_allowed(value, out, message))
+			return false;
+	}
+	return true;
+}
+
+bool
+plugin_options_read(const struct cli_args *args, struct plugin_options *out,
+                    char message[OPTIONS_MESSAGE_MAX])
+{
+	size_t count = args->given_count + 1;
+	struct plugin_options options = {
+		.forbidden = calloc(count, sizeof *options.forbidden),
+		.settings = calloc(count, sizeof *options.settings),
+		.texts = calloc(count, sizeof *options.texts),
+	};
+	bool good = options.forbidden != NULL && options.settings != NULL && options.texts != NULL;
+
+	good = good ? read_plugin_lists(args, &options, message)
+	            : refuse(message, "out of memory");
+	if (good)
+		*out = options;
+	else
+		plugin_options_clear(&options);
+	return good;
+}
+
+void
+plugin_options_clear(struct plugin_options *options)
+{
+	for (size_t i = 0; i < options->text_count; i++)
+		free(options->texts[i]);
+	free(options->texts);
+	free(options->settings);
+	free(options->forbidden);
+	*options = (struct plugin_options){ 0 };
+}
+
+/* --- run ------------------------------------------------------------------------------------ */
+
 bool
 run_options_read(const struct cli_args *args, struct run_options *out,
                  char message[OPTIONS_MESSAGE_MAX])
@@ -458,7 +592,8 @@ run_options_read(const struct cli_args *args, struct run_options *out,
 		return refuse(message, "out of memory");
 	}
 	if (!read_tier(args, &options.tier, message) || !read_limits(args, &options, message) ||
-	    !read_lists(args, &options, message)) {
+	    !read_lists(args, &options, message) ||
+	    !plugin_options_read(args, &options.plugins, message)) {
 		run_options_clear(&options);
 		return false;
 	}
@@ -475,6 +610,7 @@ run_options_clear(struct run_options *options)
 	free(options->host_paths);
 	free(options->env);
 	free(options->modules);
+	plugin_options_clear(&options->plugins);
 	*options = (struct run_options){ 0 };
 }
 

@@ -6,12 +6,26 @@
 
 #include "client/wasmedge/text.h"
 
+static const char *program_name = "wasmedge";
+
+void
+report_name(const char *program)
+{
+	program_name = program;
+}
+
+void
+report_begin(void)
+{
+	fprintf(stderr, "%s: ", program_name);
+}
+
 void
 report_usage(const char *message)
 {
-	fputs("wasmedge: ", stderr);
+	report_begin();
 	text_write_c(stderr, message);
-	fputs("\nTry 'wasmedge --help'.\n", stderr);
+	fprintf(stderr, "\nTry '%s --help'.\n", program_name);
 }
 
 static void
@@ -67,9 +81,12 @@ write_frames(const struct vm_error *err)
 void
 report_error(const char *file, const struct vm_module *module, const struct vm_error *err)
 {
-	fputs("wasmedge: ", stderr);
-	text_write_c(stderr, file);
-	fprintf(stderr, ": %s: ", err->status == VM_TRAP ? "trap" : vm_status_text(err->status));
+	report_begin();
+	if (file != NULL) {
+		text_write_c(stderr, file);
+		fprintf(stderr, ": %s: ",
+		        err->status == VM_TRAP ? "trap" : vm_status_text(err->status));
+	}
 	text_write_c(stderr, err->message);
 	if (err->frame_count == 0)
 		write_place(module, err);

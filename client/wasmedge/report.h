@@ -12,11 +12,18 @@ enum {
 	EXIT_TRAPPED = 134, /* as a shell shows a program that aborted */
 };
 
-/* "wasmedge: MESSAGE" for the command line. */
+/* What the program is called; wasmedge, unless it is said. */
+void report_name(const char *program);
+
+/* The name that a message on standard error begins with, and ": ". */
+void report_begin(void);
+
+/* One line for the command line, and where there is help. */
 void report_usage(const char *message);
 
 /*
- * "wasmedge: FILE: what failed", where in the binary, and for a trap the backtrace, innermost
- * call first. module may be NULL; it gives names to functions.
+ * FILE: what failed, where in the binary, and for a trap the backtrace, innermost call first.
+ * file may be NULL: then it is no file that is wrong. module may be NULL; it gives names to
+ * functions.
  */
 void report_error(const char *file, const struct vm_module *module, const struct vm_error *err);

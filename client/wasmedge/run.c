@@ -12,12 +12,15 @@
 
 #include "client/wasmedge/native.h"
 #include "client/wasmedge/options.h"
+#include "client/wasmedge/plugins.h"
 #include "client/wasmedge/report.h"
+#include "client/wasmedge/runner.h"
 #include "client/wasmedge/text.h"
 #include "client/wasmedge/values.h"
 #include "vm/vm.h"
 
 struct run {
+	const struct runner *runner;
 	const struct run_options *options;
 	const char *file;
 	const char *const *words; /* behind the file */
@@ -29,6 +32,7 @@ struct run {
 	struct vm_store *store;
 	struct vm_module *module;
 	struct vm_instance *instance;
+	struct vm_module *linking; /* which one was last tried to instantiate */
 	struct vm_module **libraries; /* of --module, as many as the options have */
 	uint64_t start_ns; /* of CLOCK_MONOTONIC, when the guest could first run, if it is needed */
 };
@@ -68,12 +72,15 @@ failed(const struct run *run, const char *file, enum vm_status status, const str
 		return exit_code_of(status, err);
 	fflush(stdout);
 	report_error(file, run->module, err);
-	if (status == VM_TRAP && err->trap == VM_TRAP_DEADLINE)
-		fprintf(stderr, "wasmedge: stopped by --time-limit %" PRIu64 "\n",
+	if (status == VM_TRAP && err->trap == VM_TRAP_DEADLINE) {
+		report_begin();
+		fprintf(stderr, "stopped by --time-limit %" PRIu64 "\n",
 		        run->options->time_limit_ms);
-	if (status == VM_TRAP && err->trap == VM_TRAP_FUEL)
-		fprintf(stderr, "wasmedge: stopped by --gas-limit %" PRIu64 "\n",
-		        run->options->gas_limit);
+	}
+	if (status == VM_TRAP && err->trap == VM_TRAP_FUEL) {
+		report_begin();
+		fprintf(stderr, "stopped by --gas-limit %" PRIu64 "\n", run->options->gas_limit);
+	}
 	return exit_code_of(status, err);
 }
 
@@ -121,10 +128,11 @@ imports_wasi(const struct vm_module *module)
 	return false;
 }
 
+/* Plug-ins write to the streams that WASI has. */
 static bool
 needs_wasi(const struct run *run)
 {
-	bool needed = imports_wasi(run->module);
+	bool needed = run->plugins != NULL || imports_wasi(run->module);
 
 	for (size_t i = 0; i < run->options->module_count; i++)
 		needed = needed || imports_wasi(run->libraries[i]);
@@ -175,6 +183,8 @@ attach_wasi(const struct run *run, struct vm_error *err)
 		.stderr_stream = { .kind = VM_WASI_FD, .fd = 2 },
 	};
 	st = vm_wasi_define_imports(run->linker, run->module, err);
+	for (size_t i = 0; st == VM_OK && i < options->module_count; i++)
+		st = vm_wasi_define_imports(run->linker, run->libraries[i], err);
 	if (st == VM_OK)
 		st = vm_wasi_attach(run->store, &config, err);
 done:
@@ -219,47 +229,70 @@ make_engine(struct run *run, struct vm_error *err)
 	return st;
 }
 
+/* Does a --module give what is imported? */
+static bool
+is_given(const struct run *run, const struct vm_import *import)
+{
+	for (size_t i = 0; i < run->options->module_count; i++) {
+		if (str_equal(import->module, run->options->modules[i].name))
+			return true;
+	}
+	return false;
+}
+
 /* Does the module import functions that neither WASI nor a --module gives? */
 static bool
 imports_plugins(const struct run *run, const struct vm_module *module)
 {
 	for (uint32_t i = 0; i < vm_module_import_count(module); i++) {
 		struct vm_import import;
-		bool is_given = false;
 
 		vm_module_import(module, i, &import);
-		for (size_t k = 0; k < run->options->module_count; k++)
-			is_given = is_given || str_equal(import.module, run->options->modules[k].name);
-		if (!is_given && import.type.kind == VM_EXTERN_FUNC && !is_wasi(import.module))
+		if (import.type.kind == VM_EXTERN_FUNC && !is_wasi(import.module) &&
+		    !is_given(run, &import))
 			return true;
 	}
 	return false;
 }
 
-static void
-on_message(void *env, const char *plugin, enum vm_plugin_level level, const char *text)
+/* Options that were given are checked, also where no plug-in is needed. */
+static bool
+needs_plugins(const struct run *run)
 {
-	(void)env;
-	if (level >= VM_PLUGIN_WARNING) {
-		fprintf(stderr, "wasmedge: plug-in %s: ", plugin);
-		text_write_c(stderr, text);
-		fputc('\n', stderr);
-	}
+	bool needed = run->options->plugins.text_count > 0 || imports_plugins(run, run->module);
+
+	for (size_t i = 0; i < run->options->module_count; i++)
+		needed = needed || imports_plugins(run, run->libraries[i]);
+	return needed;
 }
 
 static enum vm_status
-define_plugins(struct run *run, const struct vm_module *module, struct vm_error *err)
+load_plugins(struct run *run, const char **file, struct vm_error *err)
 {
-	const struct vm_plugins_config config = { .log = on_message };
-	enum vm_status st = VM_OK;
+	const struct run_options *options = run->options;
+	enum vm_status st = plugins_load(run->runner, &options->plugins, &run->plugins, err);
 
-	if (!imports_plugins(run, module))
-		return VM_OK;
-	if (run->plugins == NULL)
-		st = vm_plugins_load(&config, &run->plugins, err);
 	if (st == VM_OK)
-		st = vm_plugins_define_imports(run->plugins, run->linker, module, err);
+		st = vm_plugins_define_imports(run->plugins, run->linker, run->module, err);
+	for (size_t i = 0; st == VM_OK && i < options->module_count; i++)
+		st = vm_plugins_define_imports(run->plugins, run->linker, run->libraries[i], err);
+	if (st != VM_OK)
+		*file = NULL; /* it is the options that are wrong */
 	return st;
+}
+
+/* Imports that could not be linked may be for a plug-in: the first of those says why. */
+static void
+explain_link(const struct run *run, const struct vm_module *module)
+{
+	bool is_told = run->plugins == NULL;
+
+	for (uint32_t i = 0; i < vm_module_import_count(module) && !is_told; i++) {
+		struct vm_import import;
+
+		vm_module_import(module, i, &import);
+		is_told = !is_given(run, &import) && plugins_explain(run->plugins, &import);
+	}
 }
 
 /* The time limit counts from here. */
@@ -303,21 +336,17 @@ instantiate_modules(struct run *run, const char **file, struct vm_error *err)
 		struct vm_instance *library;
 
 		*file = option->path;
-		enum vm_status st = define_plugins(run, run->libraries[i], err);
-		if (st == VM_OK)
-			st = vm_linker_instantiate(run->linker, run->store, run->libraries[i],
-			                           &library, err);
+		run->linking = run->libraries[i];
+		enum vm_status st = vm_linker_instantiate(run->linker, run->store,
+		                                          run->libraries[i], &library, err);
 		if (st == VM_OK)
 			st = vm_linker_define_instance(run->linker, option->name, library, err);
 		if (st != VM_OK)
 			return st;
 	}
 	*file = run->file;
-	enum vm_status st = define_plugins(run, run->module, err);
-	if (st == VM_OK)
-		st = vm_linker_instantiate(run->linker, run->store, run->module, &run->instance,
-		                           err);
-	return st;
+	run->linking = run->module;
+	return vm_linker_instantiate(run->linker, run->store, run->module, &run->instance, err);
 }
 
 /* Load, link and instantiate everything. Returns an exit code. */
@@ -332,13 +361,18 @@ set_up(struct run *run)
 		st = load_modules(run, &file, &err);
 	if (st == VM_OK)
 		st = make_store(run, &err);
+	if (st == VM_OK && needs_plugins(run))
+		st = load_plugins(run, &file, &err);
 	if (st == VM_OK && needs_wasi(run))
 		st = attach_wasi(run, &err);
 	if (st == VM_OK)
 		st = start_clock(run, &err);
 	if (st == VM_OK)
 		st = instantiate_modules(run, &file, &err);
-	return failed_instantiation(run, file, st, &err);
+	int code = failed_instantiation(run, file, st, &err);
+	if (st == VM_E_LINK)
+		explain_link(run, run->linking);
+	return code;
 }
 
 /* --- running -------------------------------------------------------------------------------- */
@@ -372,7 +406,8 @@ read_arguments(const char *name, const struct vm_functype *type, const char *con
 	char text[VM_VALTYPE_TEXT_MAX];
 
 	if (word_count != type->param_count) {
-		fputs("wasmedge: function ", stderr);
+		report_begin();
+		fputs("function ", stderr);
 		text_write_c(stderr, name);
 		fprintf(stderr, " expects %" PRIu32 " argument(s), got %zu\n", type->param_count,
 		        word_count);
@@ -383,7 +418,8 @@ read_arguments(const char *name, const struct vm_functype *type, const char *con
 
 		if (error == VALUE_OK)
 			continue;
-		fputs("wasmedge: invalid argument '", stderr);
+		report_begin();
+		fputs("invalid argument '", stderr);
 		text_write_c(stderr, words[i]);
 		fprintf(stderr, "' for parameter %" PRIu32 " of function ", i + 1);
 		text_write_c(stderr, name);
@@ -428,7 +464,7 @@ call_typed(const struct run *run, struct vm_func *func, const char *name, const 
 	    vm_func_call(func, values, type.param_count, results, type.result_count, &err);
 	code = failed(run, run->file, st, &err);
 	for (uint32_t i = 0; st == VM_OK && i < type.result_count; i++) {
-		value_write(stdout, &results[i]);
+		value_write(stdout, &results[i], run->runner->unsigned_results);
 		putchar('\n');
 	}
 done:
@@ -444,7 +480,8 @@ call_reactor(const struct run *run, const char *name, const char *const *words, 
 	struct vm_func *func = find_function(run, str_of(name));
 
 	if (func == NULL) {
-		fputs("wasmedge: function \"", stderr);
+		report_begin();
+		fputs("function \"", stderr);
 		text_write_c(stderr, name);
 		fputs("\" not found in the module export list\n", stderr);
 		return EXIT_REFUSED;
@@ -512,12 +549,12 @@ verb_run(void *context, const struct cli_args *args)
 	static struct run_options options;
 	char message[OPTIONS_MESSAGE_MAX];
 
-	(void)context;
 	if (!run_options_read(args, &options, message)) {
 		report_usage(message);
 		return EXIT_REFUSED;
 	}
 	run = (struct run){
+		.runner = context,
 		.options = &options,
 		.file = args->words[0],
 		.words = args->words + 1,

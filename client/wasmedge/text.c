@@ -44,3 +44,25 @@ text_write_c(FILE *out, const char *text)
 {
 	text_write(out, (struct vm_str){ text, strlen(text) });
 }
+
+void
+text_write_json(FILE *out, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t len = strlen(text);
+
+	putc('"', out);
+	for (size_t i = 0; i < len;) {
+		size_t n = printable_length(s + i, len - i);
+
+		if (s[i] == '"' || s[i] == '\\')
+			putc('\\', out);
+		if (n == 0) {
+			fprintf(out, "\\u%04x", s[i] < 0x80 ? s[i] : 0xfffdu);
+			i++;
+		}
+		for (; n > 0; n--)
+			putc(s[i++], out);
+	}
+	putc('"', out);
+}

@@ -11,3 +11,5 @@
 
 void text_write(FILE *out, struct vm_str text);
 void text_write_c(FILE *out, const char *text);
+/* As a JSON string, with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void text_write_json(FILE *out, const char *text);

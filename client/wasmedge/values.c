@@ -199,14 +199,20 @@ write_ref(FILE *out, const struct vm_value *value)
 }
 
 void
-value_write(FILE *out, const struct vm_value *value)
+value_write(FILE *out, const struct vm_value *value, bool as_unsigned)
 {
 	switch (value->type) {
 	case VM_I32:
-		fprintf(out, "%ld", (long)value->of.i32);
+		if (as_unsigned)
+			fprintf(out, "%lu", (unsigned long)(uint32_t)value->of.i32);
+		else
+			fprintf(out, "%ld", (long)value->of.i32);
 		break;
 	case VM_I64:
-		fprintf(out, "%lld", (long long)value->of.i64);
+		if (as_unsigned)
+			fprintf(out, "%llu", (unsigned long long)value->of.i64);
+		else
+			fprintf(out, "%lld", (long long)value->of.i64);
 		break;
 	case VM_F32:
 		write_f32(out, value->of.f32_bits);

@@ -16,7 +16,7 @@ enum value_error { VALUE_OK, VALUE_MALFORMED, VALUE_OUT_OF_RANGE };
 enum value_error value_read(const char *word, vm_valtype type, struct vm_value *out);
 
 /*
- * Write a value as wasmedge prints results: integers signed, floats with as few digits as tell
- * them apart, references as <funcref> or <null funcref>.
+ * Write a value as results are printed: i32 and i64 signed or as unsigned numbers, floats with as
+ * few digits as tell them apart, references as <funcref> or <null funcref>.
  */
-void value_write(FILE *out, const struct vm_value *value);
+void value_write(FILE *out, const struct vm_value *value, bool as_unsigned);

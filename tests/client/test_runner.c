@@ -20,7 +20,7 @@ written(const struct vm_value *value)
 	FILE *out = fmemopen(text, sizeof text, "w");
 
 	ck_assert_ptr_nonnull(out);
-	value_write(out, value);
+	value_write(out, value, false);
 	fclose(out);
 	return text;
 }
@@ -209,7 +209,7 @@ START_TEST(words_behind_the_file_belong_to_the_guest)
 	char **argv = argv_of(&c->given);
 	char *got[WORDS_MAX + 3];
 
-	int count = options_normalise(count_words(&c->given), argv, got);
+	int count = options_normalise(&wasmedge_program, count_words(&c->given), argv, got);
 
 	ck_assert_int_eq(count, count_words(&c->want));
 	for (int i = 0; i < count; i++)
@@ -226,7 +226,7 @@ read_words(const struct words *words, struct run_options *out, char message[OPTI
 	char **argv = argv_of(words);
 	char *normal[WORDS_MAX + 3];
 	struct cli_args args;
-	int count = options_normalise(count_words(words), argv, normal);
+	int count = options_normalise(&wasmedge_program, count_words(words), argv, normal);
 	bool good = cli_parse(&wasmedge_program, count, normal, &args, message);
 
 	if (good) {
@@ -366,13 +366,16 @@ START_TEST(question_is_answered_only_before_the_file)
 	const struct words version = { { "wasmedge", "--reactor", "-v" } };
 	const struct words help = { { "wasmedge", "--dir", "-v", "-h" } };
 	const struct words neither = { { "wasmedge", "f", "--version" } };
+	const char *path = NULL;
 	const struct words *cases[] = { &version, &help, &neither };
 	const enum options_answer want[] = { OPTIONS_VERSION, OPTIONS_HELP, OPTIONS_NONE };
 
 	for (int i = 0; i < 3; i++) {
 		char **argv = argv_of(cases[i]);
 
-		ck_assert_int_eq(options_question(count_words(cases[i]), argv), want[i]);
+		ck_assert_int_eq(options_question(&wasmedge_program, count_words(cases[i]), argv,
+		                                  &path),
+		                 want[i]);
 		argv_free(argv);
 	}
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The runner as its users meet it: a process, its streams and its exit code."""
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ BUILD = os.environ.get("top_builddir", ".")
 SOURCE = os.environ.get("top_srcdir", ".")
 PROGRAM = os.path.abspath(os.path.join(BUILD, "wasmedge"))
 GUESTS = os.path.abspath(os.path.join(BUILD, "tests", "guests"))
+PLUGINS = os.path.abspath(os.path.join(BUILD, "plugins", ".libs"))
 TIMEOUT_S = 60
 
 
@@ -270,6 +272,103 @@ def test_modules_can_be_linked():
             "nothing.wasm: .*cannot open")
 
 
+# --- plug-ins -----------------------------------------------------------------------------------
+
+
+def importer(module, function, type_=b"\x60\x02\x7f\x7f\x00"):
+    """A module that imports one function, of two i32 by default, and exports it as "f"."""
+    return (HEADER + section(1, type_) + section(2, name(module) + name(function) + b"\0\0") +
+            section(7, name("f") + b"\0\0"))
+
+
+def test_plugins_are_found_where_they_are_told():
+    with Folder(loud=importer("demo", "shout")) as files:
+        loud = files["loud"]
+        for env, words in (({"WASMEDGE_PLUGIN_PATH": PLUGINS}, ()),
+                           ({}, ("--plugin-path", PLUGINS)),
+                           ({"WASMEDGE_PLUGIN_PATH": "/nowhere"}, ("--plugin-path=/x:" + PLUGINS,))):
+            run(*words, loud, "f", "0", "0", env=dict(os.environ, **env)).is_(134).says(
+                "text: 0 bytes at 0x0 are outside of the memory")
+        run("--plugin-path=/nowhere", loud, "f", "0", "0").is_(1).says("missing or incompatible")
+        run("--plugin-path", PLUGINS, "--forbidden-plugin", "other", "--forbidden-plugin",
+            "example", loud, "f", "0", "0").is_(1).says("missing or incompatible")
+
+
+def test_plugins_are_not_loaded_without_need():
+    with Folder(library=LIBRARY) as files:
+        traced = run("--plugin-path", PLUGINS, files["library"], "inc", "1",
+                     env=dict(os.environ, LD_DEBUG="files"))
+        traced.is_(0, "2\n")
+        assert "example.so" not in traced.err
+        # an option is checked even so
+        run("--plugin-option", "nothing.x=1", files["library"], "inc", "1").is_(1, "").says(
+            "wasmedge: --plugin-option: option x is for plug-in nothing, which is not installed")
+
+
+def test_plugin_options_are_strict():
+    with Folder(process=importer("wasmedge_process", "wasmedge_process_add_arg")) as files:
+        process = files["process"]
+        at = ("--plugin-path", PLUGINS)
+        for words, text in ((("--plugin-option", "x"), "expected NAME.OPTION=VALUE"),
+                            (("--plugin-option", "a.b"), "expected NAME.OPTION=VALUE"),
+                            (("--plugin-option", "a=b.c"), "expected NAME.OPTION=VALUE"),
+                            (("--plugin-option", ".b=c"), "expected NAME.OPTION=VALUE"),
+                            (("--plugin-option", "A.b=c"), "expected NAME.OPTION=VALUE"),
+                            (("--allow-command", "a b"), "a name without blanks"),
+                            (("--allow-command", ""), "a name without blanks"),
+                            (("--plugin-option", "wasmedge_process.x=1"),
+                             "--plugin-option: plug-in wasmedge_process has no option x"),
+                            (("--plugin-option", "wasmedge_process.output_bytes_max=1 KB"),
+                             "--plugin-option: option output_bytes_max .* has to be a number")):
+            run(*at, *words, process, "f", "0", "0").is_(1, "").says(text)
+        run("--plugin-path=/nowhere", "--allow-command", "ls", process, "f", "0", "0").is_(
+            1).says("--allow-command: option allow is for plug-in wasmedge_process, which is not")
+        run(*at, "--forbidden-plugin", "wasmedge_process", "--allow-command", "ls", process, "f",
+            "0", "0").is_(0).says("plug-in wasmedge_process: a guest called a function of it: it is "
+                                  "forbidden")
+
+
+def test_failed_links_name_the_plugin():
+    with Folder(name_=importer("demo", "whisper"), type_=importer("demo", "count"),
+                absent=importer("wasmedge_image", "x", b"\x60\x00\x02\x7f\x7f"),
+                nobody=importer("nobody", "x")) as files:
+        at = ("--plugin-path", PLUGINS)
+        run(*at, files["name_"], "f", "0", "0").is_(1).says(
+            "import 0 \"demo\" \"whisper\"",
+            "wasmedge: imports from demo are for the plug-in example, whose version 1.0.0 has no "
+            "function whisper")
+        run(*at, files["type_"], "f", "0", "0").is_(1).says(
+            r"are for the plug-in example, whose count is \(\) -> \(i32\)")
+        run("--plugin-path=/nowhere", files["absent"], "f").is_(1).says(
+            "imports from wasmedge_image are for the plug-in wasmedge_image: it is not installed")
+        done = run(*at, files["nobody"], "f", "0", "0").is_(1)
+        assert "plug-in" not in done.err, done.err
+
+
+def test_plugins_are_listed():
+    with tempfile.TemporaryDirectory() as folder:
+        for stem, content in (("example", read(os.path.join(PLUGINS, "example.so"))),
+                              ("broken", b"not an object"), ("rude", b"\x7fELF\x1b[31m")):
+            write(os.path.join(folder, stem + ".so"), content)
+        path = os.path.join(folder, "example.so")
+        rows = run("plugins", "--plugin-path", folder).is_(0).out.split("\n")
+        assert rows[0].split() == ["NAME", "VERSION", "MODULES", "PATH", "WHY", "NOT"], rows
+        assert rows[1].split()[:4] == ["broken", "-", "-", os.path.join(folder, "broken.so")], rows
+        assert len(rows[1].split()) > 4, rows
+        assert rows[2].split() == ["example", "1.0.0", "demo", path], rows
+        listed = json.loads(run("plugins", "--json", "--plugin-path", folder).is_(0).out)
+        assert listed[1] == {
+            "name": "example", "version": "1.0.0", "summary": "Makes texts loud",
+            "modules": ["demo"], "operations": ["shout"], "path": path, "why_not": None}, listed
+        assert listed[0]["version"] is None and listed[0]["why_not"], listed
+        assert run("--plugin-path", folder, "-v").is_(0).out.split("\n")[1:] == [
+            '%s (plugin "example") version 1.0.0' % path, ""]
+        listed = json.loads(run("plugins", "--json", "--plugin-path", folder,
+                                "--forbidden-plugin=example").is_(0).out)
+        assert [row["why_not"] for row in listed][1] == "it is forbidden", listed
+        assert json.loads(run("plugins", "--json", "--plugin-path=/nowhere").is_(0).out) == []
+
+
 def test_failures_before_the_call_have_code_1():
     with Folder(start=BAD_START, empty=b"", cut=HEADER + b"\x01", junk=b"not wasm at all",
                 invalid=INVALID) as files:
@@ -310,7 +409,9 @@ def test_parse_lists_the_module():
 
 def test_command_line_is_strict():
     for option in ("-v", "--version"):
-        assert re.fullmatch(r"wasmedge version \d+\.\d+\.\d+\n", run(option).is_(0).out)
+        assert re.match(r"wasmedge version \d+\.\d+\.\d+\n", run(option).is_(0).out)
+    assert re.fullmatch(r"wasmedge version \d+\.\d+\.\d+\n",
+                        run("--plugin-path=/nowhere", "-v").is_(0).out)
     assert "--memory-page-limit" in run("--help").is_(0).out
     assert "--memory-page-limit" in run("run", "-h").is_(0).out
     run("--bogus", guest("hello")).is_(1, "").says("--bogus")
@@ -526,7 +627,7 @@ def test_lost_output_is_a_failure():
 def options_of_help():
     found = set()
     for words in (("--help",), ("compile", "--help"), ("validate", "--help"), ("parse", "--help"),
-                  ("completion", "--help")):
+                  ("completion", "--help"), ("plugins", "--help")):
         found |= set(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", run(*words).is_(0).out, re.MULTILINE))
     return found
 

@@ -38,13 +38,13 @@ class Done:
         return self
 
 
-def run(*words, program="wasmedge", stdin=b"", **variables):
+def run(*words, program="wasmedge", stdin=b"", ignores_pipes=False, **variables):
     """Run a program of the build, with the plug-ins of the build and more variables."""
     env = dict(os.environ, WASMEDGE_PLUGIN_PATH=PLUGINS, **variables)
     start = time.monotonic()
     process = subprocess.run([os.path.join(BUILD, program), *words], input=stdin,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT_S,
-                             env=env, check=False)
+                             env=env, check=False, restore_signals=not ignores_pipes)
     return Done(process, time.monotonic() - start)
 
 

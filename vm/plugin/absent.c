@@ -46,6 +46,16 @@ absent_find(struct vm_str module, struct vm_str name)
 }
 
 const char *
+vm_plugins_known(struct vm_str module)
+{
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		if (str_is(module, rows[i].module))
+			return rows[i].plugin;
+	}
+	return NULL;
+}
+
+const char *
 absent_plugin(int row)
 {
 	return rows[row].plugin;

@@ -309,11 +309,16 @@ load_file(struct vm_plugins *set, const char *folder, const char *file,
 		return VM_OK;
 	memcpy(name, file, len);
 	name[len] = '\0';
-	if (plugin_find(set, name) != NULL || is_unwanted(config, name))
+	const bool is_forbidden = is_named(config->forbidden, config->forbidden_count, name);
+	if (plugin_find(set, name) != NULL || (is_unwanted(config, name) && !is_forbidden))
 		return VM_OK;
 	struct plugin_entry *entry = entry_add(set, name, path);
 	if (entry == NULL)
 		return out_of_memory(err);
+	if (is_forbidden) {
+		entry_fail(entry, "it is forbidden");
+		return VM_OK;
+	}
 	if (!is_trusted(entry, folder))
 		return VM_OK;
 	const struct vm_plugin *plugin = load_object(entry);

@@ -31,7 +31,7 @@ struct vm_plugins_config {
 	/* Linked into the program; they come before what the path has. */
 	const struct vm_plugin *const *linked;
 	size_t linked_count;
-	const char *const *forbidden; /* names that are not to be loaded */
+	const char *const *forbidden; /* names that are not to be loaded: entries that say so */
 	size_t forbidden_count;
 	const char *wanted; /* the only one that is to be loaded; NULL: all */
 	const char *const *dummies; /* names of plug-ins, not loaded either: their functions do nothing
@@ -83,6 +83,9 @@ VM_EXPORT void vm_plugins_info(struct vm_plugins *plugins, uint32_t index,
                                struct vm_plugins_info *out);
 /* Index of the plug-in of that name, or -1. */
 VM_EXPORT int32_t vm_plugins_find(const struct vm_plugins *plugins, const char *name);
+
+/* The plug-in that is known to give a host module, whether it is there or not; or NULL. */
+VM_EXPORT const char *vm_plugins_known(struct vm_str module);
 
 /*
  * Define the functions of plug-ins that the module imports, and stand-ins for those that are
