@@ -231,51 +231,102 @@ find_line(const char *text, size_t offset, uint32_t *out_line, uint32_t *out_col
 	*out_column = column < UINT32_MAX ? (uint32_t)column : UINT32_MAX;
 }
 
-/* RPC_BAD_JSON at an offset of the text. */
-RPC_PRINTF(4, 5)
 static enum rpc_code
-fail_at(struct rpc_problem *problem, const char *text, size_t offset, const char *format, ...)
+fail_va(struct rpc_problem *problem, enum rpc_code code, const char *text, size_t offset,
+        const char *format, va_list args)
 {
 	char detail[RPC_PROBLEM_DETAIL_MAX];
 	char pointer[RPC_PROBLEM_POINTER_MAX];
 	uint32_t line;
 	uint32_t column;
-	va_list args;
 
 	if (problem == NULL)
-		return RPC_BAD_JSON;
-	va_start(args, format);
+		return code;
 	vsnprintf(detail, sizeof detail, format, args);
-	va_end(args);
 	locate(text, offset, pointer, sizeof pointer);
 	find_line(text, offset, &line, &column);
-	rpc_problem_at(problem, RPC_BAD_JSON, pointer, "line %" PRIu32 ", column %" PRIu32 ": %s",
-	               line, column, detail);
+	rpc_problem_at(problem, code, pointer, "line %" PRIu32 ", column %" PRIu32 ": %s", line,
+	               column, detail);
 	problem->items[0].offset = offset;
 	problem->items[0].line = line;
 	problem->items[0].column = column;
+	return code;
+}
+
+enum rpc_code
+rpc_json_fail(struct rpc_problem *problem, enum rpc_code code, const char *text, size_t offset,
+              const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fail_va(problem, code, text, offset, format, args);
+	va_end(args);
+	return code;
+}
+
+/* What is parsed, and the text that the client sent when that is another one. */
+struct source {
+	const char *text;
+	size_t len;
+	const char *sent;
+	const struct rpc_json_cut *cuts;
+	size_t cut_count;
+};
+
+static const char cut_text[] = "[]";
+#define CUT_TEXT_LEN (sizeof cut_text - 1)
+
+/* Where something of the text was when it was sent. */
+static size_t
+sent_offset(const struct source *source, size_t offset)
+{
+	for (size_t i = 0; i < source->cut_count; i++) {
+		const struct rpc_json_cut *cut = &source->cuts[i];
+		if (offset <= cut->from)
+			break;
+		if (offset < cut->from + CUT_TEXT_LEN)
+			return cut->from;
+		offset += cut->to - cut->from - CUT_TEXT_LEN;
+	}
+	return offset;
+}
+
+/* RPC_BAD_JSON at an offset of the text. */
+RPC_PRINTF(4, 5)
+static enum rpc_code
+fail_at(struct rpc_problem *problem, const struct source *source, size_t offset,
+        const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fail_va(problem, RPC_BAD_JSON, source->sent, sent_offset(source, offset), format, args);
+	va_end(args);
 	return RPC_BAD_JSON;
 }
 
 static enum rpc_code
-fail_parse(struct rpc_problem *problem, const char *text, size_t len, const json_error_t *error)
+fail_parse(struct rpc_problem *problem, const struct source *source, const json_error_t *error)
 {
 	size_t offset = error->position < 0 ? 0 : (size_t)error->position;
 	enum json_error_code code = json_error_code(error);
 
-	if (offset > len)
-		offset = len;
+	if (offset > source->len)
+		offset = source->len;
 	if (code == json_error_numeric_overflow)
 		return fail_at(
-		    problem, text, offset,
+		    problem, source, offset,
 		    "the number that ends here is too large for JSON; send it as a string");
-	return fail_at(problem, text, offset, "%s", error->text);
+	return fail_at(problem, source, offset, "%s", error->text);
 }
 
-enum rpc_code
-rpc_json_parse(const char *text, size_t len, size_t bytes_max, json_t **out,
-               struct rpc_problem *problem)
+static enum rpc_code
+parse_source(const struct source *source, size_t bytes_max, json_t **out,
+             struct rpc_problem *problem)
 {
+	const char *text = source->text;
+	size_t len = source->len;
 	json_error_t error;
 
 	if (len > bytes_max)
@@ -283,12 +334,13 @@ rpc_json_parse(const char *text, size_t len, size_t bytes_max, json_t **out,
 		                       "the JSON has %zu bytes, the limit is %zu", len, bytes_max);
 	size_t valid = rpc_utf8_prefix(text, len);
 	if (valid < len)
-		return fail_at(problem, text, valid,
+		return fail_at(problem, source, valid,
 		               "byte 0x%02x does not belong to any character in UTF-8",
 		               (unsigned)(unsigned char)text[valid]);
 	size_t deep = find_too_deep(text, len);
 	if (deep < len)
-		return fail_at(problem, text, deep, "nested more than %d deep", RPC_JSON_DEPTH_MAX);
+		return fail_at(problem, source, deep, "nested more than %d deep",
+		               RPC_JSON_DEPTH_MAX);
 	allocation_failed = false;
 	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (allocation_failed) {
@@ -297,9 +349,50 @@ rpc_json_parse(const char *text, size_t len, size_t bytes_max, json_t **out,
 		                       len);
 	}
 	if (json == NULL)
-		return fail_parse(problem, text, len, &error);
+		return fail_parse(problem, source, &error);
 	*out = json;
 	return RPC_OK;
+}
+
+enum rpc_code
+rpc_json_parse(const char *text, size_t len, size_t bytes_max, json_t **out,
+               struct rpc_problem *problem)
+{
+	struct source source = { .text = text, .len = len, .sent = text };
+
+	return parse_source(&source, bytes_max, out, problem);
+}
+
+enum rpc_code
+rpc_json_parse_cut(const char *text, size_t len, const struct rpc_json_cut *cuts, size_t cut_count,
+                   size_t bytes_max, json_t **out, struct rpc_problem *problem)
+{
+	size_t kept = len + cut_count * CUT_TEXT_LEN;
+	size_t from = 0;
+	char *p;
+
+	for (size_t i = 0; i < cut_count; i++)
+		kept -= cuts[i].to - cuts[i].from;
+	if (kept > bytes_max)
+		return rpc_problem_set(problem, RPC_BODY_TOO_LARGE,
+		                       "the JSON has %zu bytes besides its data, the limit is %zu",
+		                       kept, bytes_max);
+	char *reduced = p = malloc(kept + 1);
+	if (reduced == NULL)
+		return rpc_problem_set(problem, RPC_OUT_OF_MEMORY, "no memory to parse %zu bytes",
+		                       kept);
+	for (size_t i = 0; i < cut_count; i++) {
+		memcpy(p, text + from, cuts[i].from - from);
+		p += cuts[i].from - from;
+		memcpy(p, cut_text, CUT_TEXT_LEN);
+		p += CUT_TEXT_LEN;
+		from = cuts[i].to;
+	}
+	memcpy(p, text + from, len - from);
+	struct source source = { reduced, kept, text, cuts, cut_count };
+	enum rpc_code code = parse_source(&source, bytes_max, out, problem);
+	free(reduced);
+	return code;
 }
 
 enum rpc_code

@@ -37,6 +37,26 @@
 RPC_MUST_CHECK enum rpc_code rpc_json_parse(const char *text, size_t len, size_t bytes_max,
                                             json_t **out, struct rpc_problem *problem);
 
+/* A part of a text: text[from] up to before text[to]. */
+struct rpc_json_cut {
+	size_t from;
+	size_t to;
+};
+
+/*
+ * The same with an empty array in the place of each cut (they are in order and do not overlap), so
+ * that what is large need not become a tree. bytes_max bounds what is left. Places in complaints
+ * are those of the whole text.
+ */
+RPC_MUST_CHECK enum rpc_code rpc_json_parse_cut(const char *text, size_t len,
+                                                const struct rpc_json_cut *cuts, size_t cut_count,
+                                                size_t bytes_max, json_t **out,
+                                                struct rpc_problem *problem);
+
+/* Complain of what is at an offset of a text, with pointer, line and column. Returns code. */
+enum rpc_code rpc_json_fail(struct rpc_problem *problem, enum rpc_code code, const char *text,
+                            size_t offset, const char *format, ...) RPC_PRINTF(5, 6);
+
 /* --- where we are -------------------------------------------------------------------------- */
 
 /*

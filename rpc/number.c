@@ -1,5 +1,6 @@
 #include "rpc/number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +115,41 @@ correct_subnormal(const struct format *f, const char *digits, size_t count, long
 }
 
 /*
+ * The usual case without libc: both factors are doubles that are exact, so that there is one
+ * rounding. An f32 is then rounded a second time, which is right unless the double lies in the
+ * middle between two of them, where the first rounding may have put it. False: not so simple.
+ */
+static bool
+nearest_quick(const struct format *f, const char *digits, size_t count, long exponent,
+              uint64_t *out)
+{
+	static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+		                         1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+		                         1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+	uint64_t whole = 0;
+	uint64_t bits;
+
+	if (FLT_EVAL_METHOD != 0 || count > 15 || exponent < -22 || exponent > 22)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		whole = whole * 10 + (uint64_t)(digits[i] - '0');
+	double d = exponent < 0 ? (double)whole / powers[-exponent]
+	                        : (double)whole * powers[exponent];
+	memcpy(&bits, &d, sizeof bits);
+	if (f == &f32_format) {
+		const uint64_t below = (UINT64_C(1) << 29) - 1; /* bits that an f32 lacks */
+		if ((bits & below) == UINT64_C(1) << 28 || d < FLT_MIN || d > FLT_MAX)
+			return false;
+		float s = (float)d;
+		uint32_t low;
+		memcpy(&low, &s, sizeof low);
+		bits = low;
+	}
+	*out = bits;
+	return true;
+}
+
+/*
  * The bits of the number nearest to digits * 10^exponent, ties to even; infinity when that is
  * beyond the largest. At most RPC_NUMBER_READ_MAX digits. libc gets a text without a point,
  * because what a point looks like depends on the locale.
@@ -131,6 +167,8 @@ nearest(const struct format *f, const char *digits, size_t count, long exponent)
 	/* Nothing, or far below half of the smallest number. */
 	if (count == 0 || (long)count + exponent < -400)
 		return 0;
+	if (nearest_quick(f, digits, count, exponent, &bits))
+		return bits;
 	snprintf(text, sizeof text, "%.*se%ld", (int)count, digits, exponent);
 	if (f == &f32_format) {
 		float s = strtof(text, NULL);
