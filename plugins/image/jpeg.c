@@ -194,7 +194,8 @@ jpeg_start(struct source *source, uint32_t width_min, uint32_t height_min, struc
 	bool is_cmyk = decoder->num_components == 4;
 
 	decoder->out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
-	decoder->scale_num = scale_choose(&source->info, width_min, height_min);
+	source->scale = scale_choose(&source->info, width_min, height_min);
+	decoder->scale_num = source->scale;
 	decoder->scale_denom = 8;
 	enum vm_status st = attempt(jpeg, step_start, err);
 	if (st != VM_OK)

@@ -219,6 +219,7 @@ png_start(struct source *source, uint32_t width_min, uint32_t height_min, struct
 		return st;
 	source->width = info->width;
 	source->height = info->height;
+	source->scale = 8;
 	png->channels = png_get_channels(png->decoder, png->info);
 	png->is_wide = png_get_bit_depth(png->decoder, png->info) == 16;
 	png->row_bytes = png_get_rowbytes(png->decoder, png->info);

@@ -25,7 +25,7 @@ struct resampler {
 
 	uint64_t *line;    /* area: a row of the source, summed up to columns of the result */
 	uint64_t *sums;    /* the row of the result */
-	uint64_t consumed; /* of the source's height, in 1 / (source height * height) */
+	uint64_t consumed; /* of the source's height, as row_area counts it */
 };
 
 /* Read on until row n of the source is there. */
@@ -109,13 +109,23 @@ smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Sum a row up to columns: each pixel counts by how much of it, in 1 / width, lies in a column. */
+/*
+ * Along an axis both pictures are as long as file size * scale * size: a pixel of the result then
+ * measures file size * scale, one of the source 8 * size, the last one perhaps less.
+ */
+static uint64_t
+extent(uint32_t file_size, const struct source *source)
+{
+	return (uint64_t)file_size * source->scale;
+}
+
+/* Sum a row up to columns: each pixel counts by how much of it lies in a column. */
 static void
 line_sum(struct resampler *r, const uint8_t *row)
 {
-	const uint64_t column_size = r->source->width;
-	const uint64_t pixel_size = r->width;
-	const uint64_t end = column_size * pixel_size;
+	const uint64_t column_size = extent(r->source->info.width, r->source);
+	const uint64_t pixel_size = UINT64_C(8) * r->width;
+	const uint64_t end = column_size * r->width;
 	uint64_t column_end = column_size;
 	uint64_t pixel_end = pixel_size;
 	uint64_t *out = r->line;
@@ -141,10 +151,11 @@ line_sum(struct resampler *r, const uint8_t *row)
 static enum vm_status
 row_area(struct resampler *r, uint8_t *rgb, struct vm_error *err)
 {
-	const uint64_t row_size = r->height; /* of a row of the source, as consumed counts */
-	const uint64_t end = (uint64_t)(r->y + UINT64_C(1)) * r->source->height;
+	const struct picture_info *info = &r->source->info;
+	const uint64_t row_size = UINT64_C(8) * r->height;
+	const uint64_t end = (r->y + UINT64_C(1)) * extent(info->height, r->source);
 	const size_t count = (size_t)r->width * 3;
-	const uint64_t whole = (uint64_t)r->source->width * r->source->height;
+	const uint64_t whole = extent(info->width, r->source) * extent(info->height, r->source);
 
 	memset(r->sums, 0, count * sizeof *r->sums);
 	while (r->consumed < end) {

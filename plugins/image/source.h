@@ -54,6 +54,8 @@ struct source {
 	bool is_alpha_dropped; /* set it before source_start */
 	uint32_t width;        /* of the rows; after source_start */
 	uint32_t height;
+	unsigned scale; /* how large a pixel of the file is in them, in eighths: the last column and
+	                   row of a smaller picture may stand for less than a whole pixel */
 	uint32_t row_next;
 };
 

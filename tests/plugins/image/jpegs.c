@@ -17,6 +17,8 @@ static const struct kind {
 	bool has_adobe;
 	unsigned restart_rows;
 	bool is_twelve;
+	bool has_many_scans;
+	bool has_edges;
 } kinds[] = {
 	{ .name = "baseline", 3, JCS_RGB, JCS_YCbCr },
 	{ .name = "full", 3, JCS_RGB, JCS_YCbCr, .is_full = true },
@@ -29,6 +31,8 @@ static const struct kind {
 	{ .name = "restart", 3, JCS_RGB, JCS_YCbCr, .restart_rows = 1 },
 	{ .name = "arithmetic", 3, JCS_RGB, JCS_YCbCr, .is_arithmetic = true },
 	{ .name = "twelve", 3, JCS_RGB, JCS_YCbCr, .is_twelve = true },
+	{ .name = "scans", 3, JCS_RGB, JCS_YCbCr, .has_many_scans = true },
+	{ .name = "edges", 1, JCS_GRAYSCALE, JCS_GRAYSCALE, .has_edges = true },
 };
 
 /* From 0 to 255 and back, every period pixels. */
@@ -50,6 +54,13 @@ pattern(unsigned x, unsigned y, unsigned component)
 	return (uint8_t)((smooth * 6 + fine * 2 + (noise & 255)) / 15);
 }
 
+/* Black and white tiles, of sizes that fit no block. */
+static uint8_t
+tiles(unsigned x, unsigned y)
+{
+	return (((x / 37 * 2654435761u) ^ (y / 23 * 2246822519u)) >> 16 & 1) != 0 ? 255 : 0;
+}
+
 static const struct kind *
 kind_find(const char *name)
 {
@@ -58,6 +69,19 @@ kind_find(const char *name)
 			return &kinds[i];
 	fprintf(stderr, "no kind of JPEG is called %s\n", name);
 	exit(EXIT_FAILURE);
+}
+
+/* One for each coefficient of each component: 190, where others have ten. */
+static int
+many_scans(jpeg_scan_info *scans)
+{
+	int count = 0;
+
+	scans[count++] = (jpeg_scan_info){ 3, { 0, 1, 2 }, 0, 0, 0, 0 };
+	for (int component = 0; component < 3; component++)
+		for (int k = 1; k < DCTSIZE2; k++)
+			scans[count++] = (jpeg_scan_info){ 1, { component }, k, k, 0, 0 };
+	return count;
 }
 
 /* The header of a frame has the bits of a sample behind its marker and length. */
@@ -78,6 +102,7 @@ jpegs_make(const char *name, unsigned width, unsigned height, size_t *out_len)
 	const struct kind *kind = kind_find(name);
 	struct jpeg_compress_struct c;
 	struct jpeg_error_mgr manager;
+	jpeg_scan_info scans[1 + 3 * (DCTSIZE2 - 1)];
 	unsigned char *bytes = NULL;
 	unsigned long len = 0;
 
@@ -98,13 +123,17 @@ jpegs_make(const char *name, unsigned width, unsigned height, size_t *out_len)
 		c.comp_info[0].h_samp_factor = c.comp_info[0].v_samp_factor = 1;
 	if (kind->is_progressive)
 		jpeg_simple_progression(&c);
+	if (kind->has_many_scans) {
+		c.num_scans = many_scans(scans);
+		c.scan_info = scans;
+	}
 	jpeg_start_compress(&c, TRUE);
 	uint8_t *row = malloc((size_t)width * 4);
 	if (row == NULL)
 		abort();
 	for (unsigned y = 0; y < height; y++) {
 		for (unsigned i = 0; i < width * (unsigned)kind->components; i++)
-			row[i] = pattern(i / (unsigned)kind->components, y,
+			row[i] = kind->has_edges ? tiles(i, y) : pattern(i / (unsigned)kind->components, y,
 			                 i % (unsigned)kind->components);
 		(void)jpeg_write_scanlines(&c, &row, 1);
 	}

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "..", "http")]
@@ -119,6 +120,12 @@ def test_every_kind_of_png_is_decoded():
     expect(cases)
 
 
+def test_products_of_16_bits_are_rounded():
+    pixels = [(15952, 56487), (18943, 47568), (23928, 37658), (34895, 46577), (65535, 32768)]
+    png = pngs.Png(pngs.GREY_ALPHA, 16, [pixels])
+    expect([("16 bits", png.pixels(), 5, 1, 0, step("load_png", png.file(), 5, 1))])
+
+
 def test_every_kind_of_jpeg_is_decoded():
     cases = []
     for kind in ("baseline", "full", "progressive", "grey", "rgb", "cmyk", "cmyk-plain", "ycck",
@@ -156,10 +163,11 @@ def test_one_pixel_and_one_line_are_stretched():
 
 
 def test_one_colour_stays_that_colour():
+    # 50: dividing by 49 in floating point can give less than it is.
     steps = []
     for value in (1, 127, 254, 255):
         file = pngs.Png(pngs.GREY, 8, [[(value,)] * 9] * 11).file()
-        steps += [step("load_png_to_rgb8", file, w, h) for w, h in ((100, 83), (7, 3), (1, 2))]
+        steps += [step("load_png_to_rgb8", file, w, h) for w, h in ((100, 83), (50, 2), (1, 2))]
     for i, (result, pixels) in enumerate(run(steps)):
         assert (result, set(pixels)) == (0, {(1, 127, 254, 255)[i // 3]})
 
@@ -192,6 +200,16 @@ def bad_files():
     for at in (30, len(PNG_FILE) - 30, len(PNG_FILE) - 1):
         yield "png changed at %d" % at, (PNG_FILE[:at] + bytes([PNG_FILE[at] ^ 1]) +
                                          PNG_FILE[at + 1:])
+    # A checksum that is wrong, of chunks that a decoder could do without.
+    keyed = pngs.Png(pngs.RGB, 8, pngs.noise(pngs.RGB, 8, 9, 7), transparent=(1, 2, 3)).file()
+    for kind in (b"gAMA", b"tEXt", b"tRNS"):
+        at = keyed.index(kind) + 4
+        yield "changed " + kind.decode(), keyed[:at] + bytes([keyed[at] ^ 1]) + keyed[at + 1:]
+    yield "190 scans", jpeg("scans", 16, 16)[0]
+    # The pixels end, and their compressed data goes on to 128 MiB.
+    data = zlib.compress(PNG_FILE[:4] + bytes(128 << 20), 9)
+    yield "png bomb", (PNG_FILE[:8] + pngs.chunk(b"IHDR", struct.pack(
+        ">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)) + pngs.chunk(b"IDAT", data) + pngs.chunk(b"IEND", b""))
     # Says that it is 2^31 - 1 pixels wide and high, 65535 for JPEG.
     yield "large png", PNG_FILE[:8] + pngs.chunk(b"IHDR", struct.pack(
         ">IIBBBBB", 0x7fffffff, 0x7fffffff, 8, 6, 0, 0, 1)) + PNG_FILE[33:]
