@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Make valid WebAssembly modules at random, for comparing engines and tiers.
 
-    generate.py [--profile all|raw|node] SEED OUT.wasm
-    generate.py [--profile all|raw|node] --many FIRST COUNT FOLDER
+    generate.py [--profile all|raw|large|node] SEED OUT.wasm
+    generate.py [--profile all|raw|large|node] --many FIRST COUNT FOLDER
 
 --many writes FOLDER/seed-N.wasm for COUNT seeds. The same seed and profile make the same module.
 
@@ -10,6 +10,8 @@
           replaced before its bits or its sign can be, so that results agree but for the payloads
           of NaNs that are results themselves
     raw   the same without that care, for code that makes canonical NaNs
+    large as all, with one function more, of a megabyte that does nothing: the compiler takes less
+          pains with large modules
     node  what Node 20 runs; exported functions take and give numbers only, and there are two more:
           "reset", as below, and "digest", FNV-1a of the first page of memory 0
 
@@ -36,6 +38,7 @@ PLAIN = NUMBERS + (V128,)
 LETTERS = {"i": I32, "l": I64, "f": F32, "d": F64, "v": V128}
 PAGE = 65536
 FUEL = 700
+LARGE_BYTES = 1 << 20
 
 NODE_FEATURES = {"MVP", "SATURATING_FLOAT_TO_INT", "SIGN_EXTENSION", "MULTI_VALUE", "SIMD",
                  "REFERENCE_TYPES", "BULK_MEMORY", "TAIL_CALL"}
@@ -695,6 +698,7 @@ class Module:
     def __init__(self, seed, profile):
         self.rng = random.Random("%s %d" % (profile, seed))
         self.is_node = profile == "node"
+        self.is_large = profile == "large"
         self.scrub = profile != "raw"
         self.features = Features(NODE_FEATURES if self.is_node else ALL_FEATURES)
         self.types = []
@@ -902,6 +906,9 @@ class Module:
         if self.is_node:
             bodies.append(DIGEST)
             numbers.append(self.type_index([], [I32]))
+        if self.is_large:
+            bodies.append(b"\x00" + b"\x01" * LARGE_BYTES + b"\x0b")
+            numbers.append(self.type_index([], []))
         return numbers, [leb(len(body)) + body for body in bodies]
 
     def bytes(self):
@@ -936,7 +943,7 @@ def write(seed, profile, path):
 
 def main():
     parser = argparse.ArgumentParser(description="Make valid WebAssembly modules at random.")
-    parser.add_argument("--profile", choices=["all", "raw", "node"], default="all")
+    parser.add_argument("--profile", choices=["all", "raw", "large", "node"], default="all")
     parser.add_argument("--many", action="store_true", help="FIRST COUNT FOLDER")
     parser.add_argument("words", nargs="+", metavar="SEED OUT.wasm")
     args = parser.parse_args()

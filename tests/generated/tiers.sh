@@ -2,9 +2,9 @@
 # Generated modules on the interpreter and as native code: tiers.sh [FIRST [COUNT]]
 #
 # Seeds FIRST, FIRST + 1, ... COUNT of them (TIERS_COUNT in the environment; 150, a third of them in
-# sanitized builds), of the profile "all" in every variant; and a quarter as many of the profile
-# "raw" as code with canonical NaNs, whose bits are compared. A failure names the module and how to
-# make it again. Two processes share the work.
+# sanitized builds), of the profile "all" in every variant; an eighth as many of the profile "large";
+# and a quarter as many of the profile "raw" as code with canonical NaNs, whose bits are compared. A
+# failure names the module and how to make it again. Two processes share the work.
 set -u
 : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" "${top_builddir:=.}" "${PYTHON:=python3}"
 first=${1:-${TIERS_FIRST:-1}}
@@ -40,16 +40,19 @@ half=$((count / 2))
 compare all "$first" "$half" all1.log &
 compare all "$((first + half))" "$((count - half))" all2.log
 wait
+compare large "$first" "$((count / 8))" large.log &
 compare raw "$first" "$((count / 4))" raw.log --canonical-nans
+wait
 
 cat "$work"/*.log | grep -v '^[0-9]* passed,' | head -n 200
 passed=$(number passed) failed=$(number failed) skipped=$(number skipped)
 if [ "$failed" -gt 0 ]; then
-	echo "A module is made again by generate.py [--profile raw] SEED FILE; compare it with"
+	echo "A module is made again by generate.py [--profile raw|large] SEED FILE; compare it with"
 	echo "$program FILE, and find the function with bisect.py FILE."
 fi
-if [ "$((passed + failed + skipped))" -ne "$((count + count / 4))" ]; then
-	echo "FAIL: $((count + count / 4)) modules were to be compared"
+wanted=$((count + count / 8 + count / 4))
+if [ "$((passed + failed + skipped))" -ne "$wanted" ]; then
+	echo "FAIL: $wanted modules were to be compared"
 	failed=$((failed + 1))
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -37,8 +37,8 @@ invariant_at(const struct emit *e, LLVMBuilderRef builder, LLVMTypeRef type, LLV
 	LLVMValueRef load =
 	    LLVMBuildLoad2(builder, type, address_at(e, builder, base, offset), name);
 
-	LLVMSetMetadata(load, chunk->kind_invariant, chunk->empty);
-	LLVMSetMetadata(load, chunk->kind_noundef, chunk->empty);
+	emit_set_metadata(e, load, chunk->kind_invariant, chunk->empty);
+	emit_set_metadata(e, load, chunk->kind_noundef, chunk->empty);
 	return load;
 }
 
@@ -77,6 +77,9 @@ static LLVMValueRef
 points_to(const struct emit *e, LLVMValueRef load, uint64_t size_bytes)
 {
 	const struct emit_chunk *chunk = e->chunk;
+
+	if (e->options->level == VM_COMPILE_FAST)
+		return load; /* without metadata */
 	LLVMMetadataRef size = LLVMValueAsMetadata(emit_i64(e, size_bytes));
 	LLVMMetadataRef align = LLVMValueAsMetadata(emit_i64(e, sizeof(void *)));
 
@@ -108,7 +111,7 @@ object_at(const struct emit *e, LLVMBuilderRef builder, uint32_t index, uint32_t
 		                  own + (index - import_count) * own_size_bytes);
 	LLVMValueRef object = invariant_at(e, builder, e->t.ptr, e->instance,
 	                                   pointers + index * sizeof(void *), "");
-	LLVMSetMetadata(object, e->chunk->kind_nonnull, e->chunk->empty);
+	emit_set_metadata(e, object, e->chunk->kind_nonnull, e->chunk->empty);
 	return object;
 }
 
@@ -396,7 +399,7 @@ emit_function_object(struct emit *e, uint32_t function)
 	object = emit_invariant(e, e->t.ptr, e->instance,
 	                        e->layout->imported_funcs + function * sizeof(struct vm_func *),
 	                        "import");
-	LLVMSetMetadata(object, e->chunk->kind_nonnull, e->chunk->empty);
+	emit_set_metadata(e, object, e->chunk->kind_nonnull, e->chunk->empty);
 	return object;
 }
 

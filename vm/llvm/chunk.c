@@ -14,6 +14,7 @@ chunk_init_llvm(void)
 		"wasmedge-llvm",
 		"-enable-tail-merge=false",
 		"-align-all-nofallthru-blocks=4",
+		"-experimental-debug-variable-locations=false",
 	};
 
 	LLVMInitializeX86TargetInfo();
@@ -24,8 +25,9 @@ chunk_init_llvm(void)
 	 * Equal ends of blocks are not to be merged: nomerge does not reach trap instructions, and
 	 * the position of what was merged is lost. Blocks that are only jumped to begin at
 	 * multiples of 16 bytes: how fast an interpreter's loop of a switch runs was a matter of
-	 * luck (from 0.9 to 2 times native), for 4 % more code. There are no attributes for either,
-	 * only options, which hold for all users of LLVM in the process.
+	 * luck (from 0.9 to 2 times native), for 4 % more code. Following variables, of which there
+	 * are none, through the code is done in the cheaper of two ways. There are no attributes for
+	 * these, only options, which hold for all users of LLVM in the process.
 	 */
 	LLVMParseCommandLineOptions(sizeof options / sizeof options[0], options, NULL);
 }
@@ -68,6 +70,8 @@ attributes_make(struct emit_chunk *chunk, LLVMContextRef c)
 {
 	chunk->nounwind = attribute(c, "nounwind", 0);
 	chunk->nomerge = attribute(c, "nomerge", 0);
+	chunk->noinline = attribute(c, "noinline", 0);
+	chunk->optnone = attribute(c, "optnone", 0);
 	chunk->instance_size = attribute(c, "dereferenceable", chunk->plan->layout.size_bytes);
 	chunk->instance_align = attribute(c, "align", sizeof(void *));
 	chunk->instance_nonnull = attribute(c, "nonnull", 0);
@@ -163,7 +167,6 @@ machine_make(struct emit *e, struct vm_error *err)
 {
 	static const char triple[] = "x86_64-unknown-linux-gnu";
 	const struct chunk_plan *plan = e->chunk->plan;
-	bool is_best = plan->options->level == VM_COMPILE_BEST;
 	LLVMTargetRef target;
 	char *why = NULL;
 
@@ -175,8 +178,7 @@ machine_make(struct emit *e, struct vm_error *err)
 	}
 	e->chunk->machine = LLVMCreateTargetMachine(
 	    target, triple, "x86-64", plan->cpu_features_text,
-	    is_best ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone, LLVMRelocPIC,
-	    LLVMCodeModelSmall);
+	    pipeline_codegen_level(plan), LLVMRelocPIC, LLVMCodeModelSmall);
 	if (e->chunk->machine == NULL)
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 	LLVMTargetDataRef data = LLVMCreateTargetDataLayout(e->chunk->machine);
@@ -245,9 +247,16 @@ emit_intrinsic(struct emit *e, const char *name, const LLVMTypeRef *overloads,
 }
 
 void
+emit_set_metadata(const struct emit *e, LLVMValueRef insn, unsigned int kind, LLVMValueRef node)
+{
+	if (e->options->level != VM_COMPILE_FAST)
+		LLVMSetMetadata(insn, kind, node);
+}
+
+void
 emit_set_region(const struct emit *e, LLVMValueRef access, enum emit_region region)
 {
-	LLVMSetMetadata(access, e->chunk->kind_tbaa, e->chunk->regions[region]);
+	emit_set_metadata(e, access, e->chunk->kind_tbaa, e->chunk->regions[region]);
 }
 
 void
@@ -295,25 +304,33 @@ functions_emit(struct emit *e, struct vm_error *err)
 	return st;
 }
 
-/* --- tail calls ----------------------------------------------------------------------------- */
+/* --- what has to be known before ------------------------------------------------------------- */
 
-struct tail_scan {
+const struct chunk_function *
+chunk_function(const struct emit_chunk *chunk, uint32_t function)
+{
+	if (function < chunk->first || function >= chunk->end)
+		return NULL;
+	return &chunk->known[function - chunk->first];
+}
+
+struct scan {
 	struct vm_backend base; /* first */
-	bool has_tail_calls;
+	struct chunk_function *out;
 };
 
-static struct tail_scan *
-tail_scan_of(struct vm_backend *b)
+static struct chunk_function *
+scan_out(struct vm_backend *b)
 {
-	return (struct tail_scan *)b;
+	return ((struct scan *)b)->out;
 }
 
 static enum vm_status
 scan_begin(struct vm_backend *b, const struct walk_func *func, struct vm_error *err)
 {
+	(void)b;
 	(void)func;
 	(void)err;
-	tail_scan_of(b)->has_tail_calls = false;
 	return VM_OK;
 }
 
@@ -323,7 +340,7 @@ scan_op(struct vm_backend *b, const struct walk_insn *insn, struct vm_error *err
 	(void)err;
 	if (insn->op == VM_OP_RETURN_CALL || insn->op == VM_OP_RETURN_CALL_INDIRECT ||
 	    insn->op == VM_OP_RETURN_CALL_REF)
-		tail_scan_of(b)->has_tail_calls = true;
+		scan_out(b)->has_tail_calls = true;
 	return VM_OK;
 }
 
@@ -331,10 +348,10 @@ static enum vm_status
 scan_enter(struct vm_backend *b, const struct walk_insn *insn, const struct walk_label *label,
            struct vm_error *err)
 {
-	(void)b;
-	(void)insn;
 	(void)label;
 	(void)err;
+	if (insn->op == VM_OP_LOOP)
+		scan_out(b)->has_loops = true;
 	return VM_OK;
 }
 
@@ -342,23 +359,27 @@ static enum vm_status
 scan_end(struct vm_backend *b, const struct walk_insn *insn, const struct walk_label *label,
          bool live, struct vm_error *err)
 {
+	(void)b;
+	(void)insn;
+	(void)label;
 	(void)live;
-	return scan_enter(b, insn, label, err);
+	(void)err;
+	return VM_OK;
 }
 
 static enum vm_status
 scan_branch(struct vm_backend *b, const struct walk_insn *insn, struct vm_error *err)
 {
-	return scan_enter(b, insn, NULL, err);
+	return scan_end(b, insn, NULL, false, err);
 }
 
 static enum vm_status
 scan_end_function(struct vm_backend *b, struct vm_error *err)
 {
-	return scan_enter(b, NULL, NULL, err);
+	return scan_end(b, NULL, NULL, false, err);
 }
 
-static const struct vm_backend_ops tail_scan_ops = {
+static const struct vm_backend_ops scan_ops = {
 	.begin = scan_begin,
 	.op = scan_op,
 	.enter = scan_enter,
@@ -369,22 +390,22 @@ static const struct vm_backend_ops tail_scan_ops = {
 	.end_function = scan_end_function,
 };
 
-/* Which functions have tail calls: that has to be known before any of them is called. */
+/*
+ * How functions are called depends on whether they have tail calls, and in large modules on
+ * whether they have loops; calls may come before them. No other chunk needs to be looked through.
+ */
 static enum vm_status
-tail_calls_find(struct emit *e, struct vm_error *err)
+functions_scan(struct emit *e, struct vm_error *err)
 {
 	struct emit_chunk *chunk = e->chunk;
-	struct tail_scan scan = { .base = { .ops = &tail_scan_ops } };
+	struct scan scan = { .base = { .ops = &scan_ops } };
 	enum vm_status st = VM_OK;
 
-	if (!(e->module->features_used & VM_FEATURE_BIT(TAIL_CALL)))
+	if (!chunk->plan->is_large && !(e->module->features_used & VM_FEATURE_BIT(TAIL_CALL)))
 		return VM_OK;
-	chunk->has_tail_calls = calloc(chunk->end - chunk->first, sizeof(bool));
-	if (chunk->has_tail_calls == NULL)
-		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 	for (uint32_t i = chunk->first; i < chunk->end && st == VM_OK; i++) {
+		scan.out = &chunk->known[i - chunk->first];
 		st = walker_run(e->walker, i, &scan.base, err);
-		chunk->has_tail_calls[i - chunk->first] = scan.has_tail_calls;
 	}
 	return st;
 }
@@ -411,10 +432,13 @@ chunk_open(struct emit *e, struct vm_error *err)
 
 	e->walker = walker_new(e->module);
 	chunk->functions = calloc((size_t)e->module->func_count + 1, sizeof *chunk->functions);
-	if (e->walker == NULL || chunk->functions == NULL || !emit_body_init(e))
+	chunk->known = calloc(chunk->end - chunk->first, sizeof *chunk->known);
+	if (e->walker == NULL || chunk->functions == NULL || chunk->known == NULL ||
+	    !emit_body_init(e))
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 	e->context = LLVMContextCreate();
 	LLVMContextSetDiagnosticHandler(e->context, on_diagnostic, chunk);
+	LLVMContextSetDiscardValueNames(e->context, true);
 	e->llvm = LLVMModuleCreateWithNameInContext("wasm", e->context);
 	e->builder = LLVMCreateBuilderInContext(e->context);
 	e->prologue = LLVMCreateBuilderInContext(e->context);
@@ -445,7 +469,7 @@ chunk_close(struct emit *e)
 	emit_body_clear(e);
 	walker_free(e->walker);
 	free(chunk->functions);
-	free(chunk->has_tail_calls);
+	free(chunk->known);
 	free(chunk->diagnostic);
 }
 
@@ -477,7 +501,7 @@ chunk_compile(const struct chunk_plan *plan, uint32_t first, uint32_t end,
 	enum vm_status st = chunk_open(&e, err);
 
 	if (st == VM_OK)
-		st = tail_calls_find(&e, err);
+		st = functions_scan(&e, err);
 	if (st == VM_OK)
 		st = functions_emit(&e, err);
 	if (st == VM_OK)

@@ -23,7 +23,13 @@ struct chunk_plan {
 	char *cpu_features_text; /* "+sse3,-avx,...", for LLVM */
 	const char *cpu_tune;    /* name of the processor to tune for */
 	uint64_t code_bytes;     /* of all bodies */
+	bool is_large;           /* of the level best; most code of a large module runs seldom */
 	struct instance_layout layout;
+};
+
+/* What is known of a function before any is emitted. */
+struct chunk_function {
+	bool has_tail_calls, has_loops;
 };
 
 struct emit_chunk {
@@ -31,12 +37,12 @@ struct emit_chunk {
 	uint32_t first, end; /* functions */
 	LLVMTargetMachineRef machine;
 	LLVMValueRef *functions; /* by index: declared so far */
-	bool *has_tail_calls;    /* by index - first, or NULL: no function has */
+	struct chunk_function *known; /* by index - first */
 	LLVMDIBuilderRef debug;
 	LLVMMetadataRef debug_file, debug_type;
 	LLVMValueRef regions[REGION_COUNT]; /* tags of accesses */
 	LLVMValueRef unlikely;              /* branch weights */
-	LLVMAttributeRef nounwind, nomerge, instance_size, instance_align;
+	LLVMAttributeRef nounwind, nomerge, noinline, optnone, instance_size, instance_align;
 	LLVMAttributeRef instance_nonnull, instance_noundef;
 	LLVMValueRef empty;                 /* metadata that just has to be there */
 	unsigned int kind_tbaa, kind_prof, kind_invariant, kind_nonnull, kind_noundef;
@@ -57,8 +63,13 @@ VM_MUST_CHECK enum vm_status chunk_compile(const struct chunk_plan *plan, uint32
                                            uint32_t end, struct native_object *out,
                                            struct vm_error *err);
 
+/* What is known of a function; NULL if it is not of this chunk. */
+const struct chunk_function *chunk_function(const struct emit_chunk *chunk, uint32_t function);
+
 /* --- pipeline.c ------------------------------------------------------------------------------ */
 
+/* What the code generator is asked for. */
+LLVMCodeGenOptLevel pipeline_codegen_level(const struct chunk_plan *plan);
 /* Run the passes of the level. */
 VM_MUST_CHECK enum vm_status pipeline_run(struct emit *e, struct vm_error *err);
 /* Machine code. */

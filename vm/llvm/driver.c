@@ -19,6 +19,9 @@
  */
 enum { CHUNK_BYTES_MIN = 64 << 10, CHUNK_BYTES_MAX = 1 << 20, CHUNKS_WANTED = 16 };
 
+/* Compiled with less effort where it is likely to be of no use: see pipeline.c and calls.c. */
+enum { LARGE_MODULE_BYTES = 1 << 20 };
+
 struct range {
 	uint32_t first, end;
 	uint64_t size_bytes;
@@ -226,6 +229,8 @@ compile(const struct vm_module *module, const struct vm_compile_options *options
 	if (is_host(options->cpu))
 		w.plan.cpu_tune = host = LLVMGetHostCPUName();
 	st = ranges_make(&w, err);
+	w.plan.is_large =
+	    options->level == VM_COMPILE_BEST && w.plan.code_bytes > LARGE_MODULE_BYTES;
 	if (st == VM_OK) {
 		work_run_all(&w);
 		st = w.status;

@@ -54,6 +54,7 @@ struct emit {
 
 	LLVMBuilderRef prologue; /* at the end of the entry block */
 	uint64_t offset;         /* in the binary, of the instruction being emitted */
+	uint32_t loop_depth;     /* loops around it */
 
 	struct emit_body *body;   /* function.c's: operand stack, blocks, locals */
 	struct emit_chunk *chunk; /* chunk.c's: declarations, attributes, debug info */
@@ -130,6 +131,9 @@ enum emit_region {
 	REGION_COUNT
 };
 
+/* Metadata that only passes look at: the level fast goes without. */
+void emit_set_metadata(const struct emit *e, LLVMValueRef insn, unsigned int kind,
+                       LLVMValueRef node);
 void emit_set_region(const struct emit *e, LLVMValueRef access, enum emit_region region);
 void emit_set_nounwind(const struct emit *e, LLVMValueRef call);
 /* The access is an effect: it may not vanish, nor move across others. */

@@ -172,7 +172,7 @@ emit_unlikely(struct emit *e, LLVMValueRef condition, LLVMBasicBlockRef cold)
 	LLVMBasicBlockRef next = emit_block(e, "");
 	LLVMValueRef branch = LLVMBuildCondBr(e->builder, condition, cold, next);
 
-	LLVMSetMetadata(branch, e->chunk->kind_prof, e->chunk->unlikely);
+	emit_set_metadata(e, branch, e->chunk->kind_prof, e->chunk->unlikely);
 	LLVMPositionBuilderAtEnd(e->builder, next);
 }
 
@@ -317,6 +317,7 @@ on_begin(struct vm_backend *b, const struct walk_func *func, struct vm_error *er
 	e->instance = LLVMGetParam(e->function, 0);
 	memset(e->memory_objects, 0, e->module->memory_count * sizeof e->memory_objects[0]);
 	memset(e->memory_bases, 0, e->module->memory_count * sizeof e->memory_bases[0]);
+	e->loop_depth = 0;
 	body->depth = 0;
 	body->saved_depth = 0;
 	body->control_depth = 0;
@@ -354,6 +355,7 @@ enter_if(struct emit *e, struct control *c, uint32_t param_count)
 static void
 enter_loop(struct emit *e, struct control *c, const struct walk_label *label)
 {
+	e->loop_depth++;
 	c->target = block_with_phis(e, "loop", label->params, label->param_count);
 	add_edge(e, c->target, label->param_count);
 	(void)LLVMBuildBr(e->builder, c->target);
@@ -452,6 +454,7 @@ on_end(struct vm_backend *b, const struct walk_insn *insn, const struct walk_lab
 		e->body->depth = c->height;
 		push_phis(e, c->target, label->result_count);
 	}
+	e->loop_depth -= c->op == VM_OP_LOOP;
 	e->body->control_depth--;
 	return VM_OK;
 }

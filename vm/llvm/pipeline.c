@@ -19,24 +19,22 @@ static const char fast_passes[] = "function(mem2reg)";
 /* LLVM ends the process when instcombine finds more to do than it did, unless told not to. */
 #define COMBINE "instcombine<no-verify-fixpoint>"
 
-/* Calls away, loops in the form that versions_make expects. */
-static const char early_passes[] =
-    "function(sroa,early-cse,simplifycfg," COMBINE "),"
-    "cgscc(inline,function(sroa,early-cse,simplifycfg," COMBINE ")),"
-    "function(loop-mssa(loop-rotate,licm),simplifycfg," COMBINE ","
-    "loop-simplify,lcssa)";
+/* Calls away, then loops in the form that versions_make expects. */
+#define STRAIGHT "sroa,early-cse,simplifycfg," COMBINE
+static const char early_passes[] = "function(" STRAIGHT "),cgscc(inline,function(" STRAIGHT "))";
+static const char early_large_passes[] = "cgscc(inline,function(" STRAIGHT "))";
+static const char loop_passes[] =
+    "function(loop-mssa(loop-rotate,licm),simplifycfg," COMBINE ",loop-simplify,lcssa)";
 
 /*
  * versions_make comes before indvars, which makes counters wider, and hard to recognise. Loops of
- * a few rounds are unrolled in small modules only: most code of a large one runs seldom, and would
- * be a fifth larger, and as much slower to compile.
+ * a few rounds are not unrolled in large modules: most code of them runs seldom, and would be a
+ * fifth larger, and as much slower to compile.
  */
 #define LOOPS "loop(indvars,loop-deletion),gvn," COMBINE ",simplifycfg,"
 #define LOOPS_UNROLLED "loop(indvars,loop-deletion,loop-unroll-full),gvn," COMBINE ",simplifycfg,"
 #define VECTORS                                                                                    \
 	"loop-simplify,lcssa,loop-vectorize," COMBINE ",simplifycfg,loop-mssa(licm),early-cse,"
-
-enum { LARGE_MODULE_BYTES = 1 << 20 };
 
 static const char *const late_passes[2][2] = {
 	{ "function(" LOOPS_UNROLLED "dse,adce)", "function(" LOOPS_UNROLLED VECTORS "dse,adce)" },
@@ -72,22 +70,67 @@ make_versions(struct emit *e)
 	return count;
 }
 
-enum vm_status
-pipeline_run(struct emit *e, struct vm_error *err)
+/*
+ * Let passes leave the functions of a large module alone that have no loops, or no longer do so.
+ * (Inlining gives them none, see calls.c.) Whatever is compiled by then has been simplified; what
+ * else passes could do is worth it where code runs often.
+ */
+static void
+set_rest(const struct emit *e, bool is_resting)
 {
-	if (e->options->level == VM_COMPILE_FAST)
-		return passes_run(e, fast_passes, err);
-	enum vm_status st = passes_run(e, early_passes, err);
+	const struct emit_chunk *chunk = e->chunk;
+	unsigned int kind = LLVMGetEnumAttributeKind(chunk->optnone);
+
+	for (uint32_t i = chunk->first; chunk->plan->is_large && i < chunk->end; i++) {
+		LLVMValueRef function = chunk->functions[i];
+
+		if (chunk_function(chunk, i)->has_loops)
+			continue;
+		if (is_resting)
+			LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex,
+			                        chunk->optnone);
+		else
+			LLVMRemoveEnumAttributeAtIndex(function, LLVMAttributeFunctionIndex,
+			                               kind);
+	}
+}
+
+static enum vm_status
+best_run(struct emit *e, struct vm_error *err)
+{
+	bool is_large = e->chunk->plan->is_large;
+	enum vm_status st = passes_run(e, is_large ? early_large_passes : early_passes, err);
+
+	if (st != VM_OK)
+		return st;
+	set_rest(e, true);
+	st = passes_run(e, loop_passes, err);
 	if (st != VM_OK)
 		return st;
 	unused_instances_drop(e);
 	counters_rebase(e);
 	bool has_vectors = e->options->relaxed_traps || make_versions(e) > 0;
-	bool is_large = e->chunk->plan->code_bytes > LARGE_MODULE_BYTES;
 	st = passes_run(e, late_passes[is_large][has_vectors], err);
-	if (st == VM_OK)
-		bases_hide(e);
-	return st;
+	if (st != VM_OK)
+		return st;
+	bases_hide(e);
+	set_rest(e, false);
+	return VM_OK;
+}
+
+enum vm_status
+pipeline_run(struct emit *e, struct vm_error *err)
+{
+	return e->options->level == VM_COMPILE_FAST ? passes_run(e, fast_passes, err)
+	                                            : best_run(e, err);
+}
+
+LLVMCodeGenOptLevel
+pipeline_codegen_level(const struct chunk_plan *plan)
+{
+	if (plan->options->level == VM_COMPILE_FAST)
+		return LLVMCodeGenLevelNone;
+	return plan->is_large ? LLVMCodeGenLevelLess : LLVMCodeGenLevelDefault;
 }
 
 enum vm_status
