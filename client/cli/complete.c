@@ -256,13 +256,23 @@ static const char bash_body[] =
     "\n"
     "complete -F _~ ~\n";
 
-/* Writes a script in which '~' stands for the program's name. */
+/* The name as part of a variable's. */
+static void
+write_identifier(FILE *out, const char *name)
+{
+	for (; *name != '\0'; name++)
+		fputc(*name == '-' ? '_' : *name, out);
+}
+
+/* Writes a script in which '~' stands for the program's name, and '`' for it in a variable's. */
 static void
 write_template(FILE *out, const char *text, const char *name)
 {
 	for (; *text != '\0'; text++)
 		if (*text == '~')
 			fputs(name, out);
+		else if (*text == '`')
+			write_identifier(out, name);
 		else
 			fputc(*text, out);
 }
@@ -578,7 +588,7 @@ static const char fish_head[] =
     "\t\tif test $waiting = 1\n"
     "\t\t\tset waiting 0\n"
     "\t\telse if string match -q -- '-*' $word\n"
-    "\t\t\tcontains -- $word $__~_takes_value; and set waiting 1\n"
+    "\t\t\tcontains -- $word $__`_takes_value; and set waiting 1\n"
     "\t\telse\n"
     "\t\t\techo -- $word\n"
     "\t\tend\n"
@@ -589,7 +599,7 @@ static const char fish_head[] =
     "function __~_nouns\n"
     "\tset -l words (__~_words)\n"
     "\tset -l skip 1\n"
-    "\tcontains -- \"$words[1] $words[2]\" $__~_verbs; and set skip 2\n"
+    "\tcontains -- \"$words[1] $words[2]\" $__`_verbs; and set skip 2\n"
     "\tif test (count $words) -gt $skip\n"
     "\t\tprintf '%s\\n' $words[(math $skip + 1)..-1]\n"
     "\tend\n"
@@ -616,9 +626,9 @@ write_fish(FILE *out, const struct cli_program *program)
 {
 	fprintf(out, "# fish completion for %s; written by the program from its table of verbs\n\n",
 	        program->name);
-	fprintf(out, "set -g __%s_takes_value ", program->name);
+	write_template(out, "set -g __`_takes_value ", program->name);
 	write_value_options(out, program, " ");
-	fprintf(out, "\nset -g __%s_verbs", program->name);
+	write_template(out, "\nset -g __`_verbs", program->name);
 	for (size_t i = 0; i < program->verb_count; i++)
 		if (is_shown(&program->verbs[i]) && strchr(program->verbs[i].name, ' ') != NULL)
 			fprintf(out, " '%s'", program->verbs[i].name);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/complete.h"
 #include "client/wasmedge/report.h"
 
 /* --- the table ------------------------------------------------------------------------------ */
@@ -165,7 +164,7 @@ int
 options_normalise(const struct cli_program *program, int argc, char *const *argv, char **out_argv)
 {
 	const struct cli_verb *const run_verb = &program->verbs[0];
-	static char run_word[] = "run", end_word[] = "--";
+	static char end_word[] = "--";
 	int from = 0, to = 0;
 	const struct cli_verb *verb =
 	    argc > 1 && argv[1][0] != '\0' ? cli_find_verb(program, argv[1]) : NULL;
@@ -173,7 +172,7 @@ options_normalise(const struct cli_program *program, int argc, char *const *argv
 	if (argc > 0)
 		out_argv[to++] = argv[from++];
 	if (verb == NULL)
-		out_argv[to++] = run_word;
+		out_argv[to++] = (char *)(uintptr_t)run_verb->name;
 	else
 		out_argv[to++] = argv[from++];
 	if (verb == NULL || verb == run_verb) {
@@ -497,8 +496,8 @@ static bool
 read_allowed(const char *name, struct plugin_options *options, char *message)
 {
 	if (name[0] == '\0' || name[strcspn(name, " \t\n")] != '\0')
-		return refuse(message, "--allow-command: expected a name without blanks, got \"%s\"",
-		              name);
+		return refuse(message,
+		              "--allow-command: expected a name without blanks, got \"%s\"", name);
 	options->settings[options->setting_count++] = (struct vm_plugins_setting){
 		.plugin = "wasmedge_process",
 		.option = "allow",

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "client/cli/cli.h"
+#include "client/cli/complete.h"
 #include "vm/vm.h"
 
 /*
@@ -42,15 +43,15 @@ extern const struct cli_option program_option_rows[];
 	  verb_run }, \
 	{ "plugins", "", "", 0, 0, 0, "List the plug-ins that guests can import from", \
 	  plugins_option_rows, verb_plugins }, \
-	{ "completion", CLI_SHELLS, CLI_SHELLS, 1, 1, 0, "Print the completion script for a shell", \
-	  no_option_rows, verb_completion }
+	{ "completion", CLI_SHELLS, CLI_SHELLS, 1, 1, 0, \
+	  "Print the completion script for a shell", no_option_rows, verb_completion }
 /* clang-format on */
 
 #define OPTIONS_MESSAGE_MAX CLI_MESSAGE_BYTES
 
 /*
- * Rewrite argv so that cli_parse can read it: with the verb "run" where none is named, and a "--"
- * in front of FILE, so that nothing behind it is taken for an option.
+ * Rewrite argv so that cli_parse can read it: with the program's first verb where none is named,
+ * and behind that a "--" in front of FILE, so that nothing after it is taken for an option.
  *
  * out_argv has room for argc + 3 pointers; a NULL ends it. Returns its count of words.
  */

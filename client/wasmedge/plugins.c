@@ -283,7 +283,8 @@ write_table(struct vm_plugins *plugins)
 			last = info.why_not != NULL ? WHY_NOT : PATH;
 		}
 		for (int c = 0; c <= last; c++) {
-			const char *text = i == 0 ? heads[c] : cell(&info, c, buffer, sizeof buffer);
+			const char *text =
+			    i == 0 ? heads[c] : cell(&info, c, buffer, sizeof buffer);
 			text_write_c(stdout, text);
 			if (c < last)
 				printf("%*s", (int)(width[c] - strlen(text)) + 2, "");

@@ -9,10 +9,14 @@
 #include "client/wasmedge/report.h"
 #include "vm/vm.h"
 
-/* All verbs, then the options of the one that needs no name. */
+/* All verbs, then the options of the one that needs no name; or that one, where it has none. */
 static void
 print_help(const struct cli_program *program)
 {
+	if (program->verbs[0].name[0] == '\0') {
+		cli_write_help(stdout, program, &program->verbs[0]);
+		return;
+	}
 	printf("Usage: %s [run] [OPTION...] FILE [ARG...]\n"
 	       "       %s VERB [OPTION...] WORD...\n\n%s\n\nVerbs:\n",
 	       program->name, program->name, program->summary);

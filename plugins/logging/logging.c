@@ -42,11 +42,12 @@ write_head(char head[HEAD_BYTES_MAX], const char *level)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	if (localtime_r(&now.tv_sec, &parts) != NULL)
 		(void)strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &parts);
-	(void)snprintf(head, HEAD_BYTES_MAX, "[%s.%03ld] [%s] ", date, now.tv_nsec / 1000000, level);
+	(void)snprintf(head, HEAD_BYTES_MAX, "[%s.%03ld] [%s] ", date, now.tv_nsec / 1000000,
+	               level);
 	return str_of(head);
 }
 
-/* In one piece, so that lines of several guests do not mix, unless that would take too much room. */
+/* In one piece, so that lines of several guests do not mix, unless that takes too much room. */
 static enum vm_status
 write_parts(const struct vm_plugin_call *call, int stream, const struct vm_str *parts, size_t count,
             struct vm_error *err)
@@ -64,7 +65,8 @@ write_parts(const struct vm_plugin_call *call, int stream, const struct vm_str *
 		}
 		if (parts[i].len > sizeof line) {
 			if (st == VM_OK)
-				st = vm_plugin_write(call, stream, parts[i].data, parts[i].len, err);
+				st = vm_plugin_write(call, stream, parts[i].data, parts[i].len,
+				                     err);
 		} else {
 			memcpy(line + len, parts[i].data, parts[i].len);
 			len += parts[i].len;
@@ -88,7 +90,8 @@ guest_log(const struct vm_plugin_call *call, union vm_slot *slots, struct vm_err
 
 	if (level >= LEVEL_COUNT)
 		return vm_plugin_trap(call, err, VM_TRAP_HOST,
-		                      "log: there is no level %u, they are 0 (trace) to 5 (critical)",
+		                      "log: there is no level %u, they are 0 (trace) to 5 "
+		                      "(critical)",
 		                      level);
 	if (context.data == NULL)
 		return vm_plugin_trap_memory(call, err, "log: context", slots[1].u32, context.len);

@@ -61,8 +61,9 @@ add_env(const struct vm_plugin_call *call, union vm_slot *slots, struct vm_error
 	const char *added = request->env.word[request->env.count - 1];
 	if (loads_code(added))
 		return vm_plugin_trap(call, err, VM_TRAP_HOST,
-		                      "add_env: %.64s: this variable loads code into any command, so "
-		                      "it needs the option allow_all of wasmedge_process", added);
+		                      "add_env: %.64s: this variable loads code into any command, "
+		                      "so it needs the option allow_all of wasmedge_process",
+		                      added);
 	return VM_OK;
 }
 
@@ -200,13 +201,13 @@ enum { ALLOW, ALLOW_ALL, OUTPUT_BYTES_MAX, OPTION_COUNT };
 
 static const struct vm_plugin_option options[] = {
 	[ALLOW] = { "allow", VM_PLUGIN_LIST, "",
-	            "commands that guests may run, each by the name they give: as it is looked up in "
-	            "PATH, or a path" },
+	            "commands that guests may run, each by the name they give: as it is looked up "
+	            "in PATH, or a path" },
 	[ALLOW_ALL] = { "allow_all", VM_PLUGIN_BOOL, "no",
 	                "guests may run any command with the rights of this process" },
 	[OUTPUT_BYTES_MAX] = { "output_bytes_max", VM_PLUGIN_SIZE, "64MiB",
-	                       "how much one command may write; a guest whose command writes more is "
-	                       "stopped" },
+	                       "how much one command may write; a guest whose command writes more "
+	                       "is stopped" },
 };
 
 static enum vm_status

@@ -284,9 +284,10 @@ def importer(module, function, type_=b"\x60\x02\x7f\x7f\x00"):
 def test_plugins_are_found_where_they_are_told():
     with Folder(loud=importer("demo", "shout")) as files:
         loud = files["loud"]
+        nowhere = {"WASMEDGE_PLUGIN_PATH": "/nowhere"}
         for env, words in (({"WASMEDGE_PLUGIN_PATH": PLUGINS}, ()),
                            ({}, ("--plugin-path", PLUGINS)),
-                           ({"WASMEDGE_PLUGIN_PATH": "/nowhere"}, ("--plugin-path=/x:" + PLUGINS,))):
+                           (nowhere, ("--plugin-path=/x:" + PLUGINS,))):
             run(*words, loud, "f", "0", "0", env=dict(os.environ, **env)).is_(134).says(
                 "text: 0 bytes at 0x0 are outside of the memory")
         run("--plugin-path=/nowhere", loud, "f", "0", "0").is_(1).says("missing or incompatible")
@@ -324,8 +325,8 @@ def test_plugin_options_are_strict():
         run("--plugin-path=/nowhere", "--allow-command", "ls", process, "f", "0", "0").is_(
             1).says("--allow-command: option allow is for plug-in wasmedge_process, which is not")
         run(*at, "--forbidden-plugin", "wasmedge_process", "--allow-command", "ls", process, "f",
-            "0", "0").is_(0).says("plug-in wasmedge_process: a guest called a function of it: it is "
-                                  "forbidden")
+            "0", "0").is_(0).says("plug-in wasmedge_process: a guest called a function of it: "
+                                  "it is forbidden")
 
 
 def test_failed_links_name_the_plugin():

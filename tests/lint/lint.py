@@ -38,11 +38,12 @@ ARROWS = {
     "client/cli": [],
     "client/wasmedgectl": ["client/cli", "rpc"],
     "client/wasmedge": ["client/cli", "vm/include"],
+    "client/tools": ["client/cli", "client/wasmedge", "vm/include"],
     "client/node": ["vm/include"],
 }
 # Header of a library: folders that may include it.
 LIBRARIES = {
-    r"jansson\.h": ["rpc", "daemon", "client/wasmedgectl", "plugins"],
+    r"jansson\.h": ["rpc", "daemon", "client/wasmedgectl", "client/tools", "plugins"],
     r"microhttpd\.h": ["daemon"],
     r"uv\.h": ["daemon"],
     r"sqlite3\.h": ["daemon", "plugins/storage"],

@@ -35,7 +35,8 @@ main(int argc, char **argv)
 			message = letters;
 			len = sizeof letters;
 		}
-		log_message((uint32_t)atoi(argv[i]), argv[i + 1], strlen(argv[i + 1]), message, len);
+		log_message((uint32_t)atoi(argv[i]), argv[i + 1], strlen(argv[i + 1]), message,
+		            len);
 	}
 	puts("end");
 	return 0;

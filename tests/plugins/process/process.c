@@ -7,8 +7,8 @@
  *     code, outlen, errlen                         prints the number
  *     out, err                                     prints the bytes in brackets
  *     sum                                          prints length and sum of the output's bytes
- *     far WHAT                                     an address outside of the memory: name, arg, env,
- *                                                  value, in, out or err
+ *     far WHAT                                     an address outside of the memory: name, arg,
+ *                                                  env, value, in, out or err
  */
 #include <stdint.h>
 #include <stdio.h>
