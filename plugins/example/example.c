@@ -1,8 +1,8 @@
 /*
  * example.c - a complete plug-in, to start from: see wasmedged-plugin(7).
  *
- * Guests import demo.shout(ptr, len), which makes the letters of a text in their memory upper-case, and
- * demo.count(), which says how many texts the program has sent. People use the operation `shout`.
+ * Guests import demo.shout(ptr, len), which makes the letters of a text in their memory upper-case,
+ * and demo.count(), which says how many texts the program has sent. People use the operation shout.
  */
 #include <stdlib.h>
 #include "vm/plugin.h"
