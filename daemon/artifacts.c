@@ -232,7 +232,26 @@ artifacts_pin(struct artifacts *artifacts, struct program *program, bool is_mete
 
 /* --- from the cache ----------------------------------------------------------------------- */
 
-/* False: it has to go. */
+/* What came of attaching an artifact. False: it has to go. */
+static bool
+attached(struct artifacts *artifacts, const struct vm_module *module,
+         const struct cache_artifact *artifact, enum vm_status status, const struct vm_error *err)
+{
+	if (status == VM_OK) {
+		submit_chore(artifacts, &(struct chore){ .id = artifact->id }, run_touch);
+		return true;
+	}
+	if (vm_module_has_native(module, artifact->is_metered))
+		return true; /* somebody else was quicker */
+	if (status == VM_E_MALFORMED || status == VM_E_NOT_FOUND) {
+		/* Its key said that it fits. */
+		cache_discard(artifacts->cache, artifact, err->message);
+		return false;
+	}
+	log_warning("native code cannot be loaded", LOG_STR("reason", err->message));
+	return true;
+}
+
 static bool
 attach(struct artifacts *artifacts, struct program *program, const struct cache_artifact *artifact,
        const uint8_t *bytes)
@@ -242,19 +261,32 @@ attach(struct artifacts *artifacts, struct program *program, const struct cache_
 	enum vm_status status =
 	    vm_module_attach(program->module, bytes, (size_t)artifact->size_bytes, artifact->mac,
 	                     artifacts->key, &err);
-	if (status == VM_OK) {
-		submit_chore(artifacts, &(struct chore){ .id = artifact->id }, run_touch);
-		return true;
-	}
-	if (vm_module_has_native(program->module, artifact->is_metered))
-		return true; /* somebody else was quicker */
-	if (status == VM_E_MALFORMED || status == VM_E_NOT_FOUND) {
-		/* Its key said that it fits. */
-		cache_discard(artifacts->cache, artifact, err.message);
-		return false;
-	}
-	log_warning("native code cannot be loaded", LOG_STR("reason", err.message));
-	return true;
+	return attached(artifacts, program->module, artifact, status, &err);
+}
+
+enum vm_status
+artifacts_load_module(struct artifacts *artifacts, const struct digest *digest,
+                      const uint8_t *bytes, size_t size_bytes, struct vm_module **out,
+                      struct vm_error *err)
+{
+	struct vm_engine *engine = artifacts->daemon->engine;
+	struct cache_artifact artifact;
+	enum cache_found found = CACHE_MISS;
+	struct vm_error misfit;
+	uint8_t *code = NULL;
+
+	if (artifacts->cpu_features != 0)
+		found = cache_find(artifacts->cache, digest, false, &artifact, &code);
+	if (found != CACHE_HIT)
+		return vm_module_load(engine, bytes, size_bytes, out, err);
+
+	const struct vm_artifact kept = { code, (size_t)artifact.size_bytes, artifact.mac };
+	enum vm_status status = vm_module_load_native(engine, bytes, size_bytes, &kept,
+	                                              artifacts->key, out, &misfit, err);
+	if (status == VM_OK && attached(artifacts, *out, &artifact, misfit.status, &misfit))
+		metric_add(METRIC_CACHE_HITS, 0, 0, 1);
+	free(code);
+	return status;
 }
 
 enum cache_found

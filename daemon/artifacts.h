@@ -33,6 +33,13 @@ struct cache *artifacts_cache(struct artifacts *artifacts);
 bool artifacts_submit(struct artifacts *artifacts, struct job *job, void (*run)(struct job *job));
 
 /*
+ * vm_module_load, of the module of that digest, with its code if the cache has any: then there is
+ * less to look at. Not on the loop's thread.
+ */
+enum vm_status artifacts_load_module(struct artifacts *artifacts, const struct digest *digest,
+                                     const uint8_t *bytes, size_t size_bytes,
+                                     struct vm_module **out, struct vm_error *err);
+/*
  * Give a program the code that the cache has of its module, both variants. Not on the loop's
  * thread. What does not stand the check is removed and counted; the program is interpreted then.
  */

@@ -340,8 +340,9 @@ decode(struct job *job)
 	struct vm_module *module = NULL;
 	struct vm_error err;
 
-	enum vm_status status = vm_module_load(load->programs->daemon->engine, load->reply->bytes,
-	                                       load->reply->size_bytes, &module, &err);
+	enum vm_status status =
+	    artifacts_load_module(load->programs->daemon->artifacts, &load->digest,
+	                          load->reply->bytes, load->reply->size_bytes, &module, &err);
 	if (status != VM_OK) {
 		/* It was valid when it was put: another version of the engine thinks otherwise. */
 		errmap_module(&err, &load->problem);

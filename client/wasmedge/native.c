@@ -74,7 +74,10 @@ native_compile(struct vm_module *module, struct vm_compile_options *options, str
 struct loading {
 	const char *path;
 	const struct native_options *options;
-	struct vm_module *module;
+	struct vm_engine *engine;
+	const uint8_t *bytes; /* of the file, without the section of native code */
+	size_t len;
+	struct vm_module *module; /* NULL until it is loaded */
 	bool has_key;
 	uint8_t key[VM_MAC_KEY_BYTES];
 };
@@ -97,47 +100,59 @@ say(const struct loading *l, const char *format, ...)
 	fputc('\n', stderr);
 }
 
-/* Attach one artifact of the file if it is of the wanted variant. */
-static void
-attach_entry(struct loading *l, const struct native_entry *entry)
-{
-	struct vm_artifact_info info;
-	struct vm_error err;
-
-	if (vm_artifact_describe(entry->artifact, entry->artifact_bytes, &info, &err) != VM_OK) {
-		say(l, "native code of the file is not used: %s", err.message);
-		return;
-	}
-	if (info.metered != l->options->metered)
-		return;
-	if (!l->has_key && key_read(l->key, &err) != VM_OK) {
-		say(l, "native code of the file is not used: %s", err.message);
-		return;
-	}
-	l->has_key = true;
-	if (vm_module_attach(l->module, entry->artifact, entry->artifact_bytes, entry->mac, l->key,
-	                     &err) != VM_OK)
-		say(l, "native code of the file is not used: %s", err.message);
-	else
-		say(l, "runs as native code of the file");
-}
-
 static bool
 has_native(const struct loading *l)
 {
-	return vm_module_has_native(l->module, l->options->metered);
+	return l->module != NULL && vm_module_has_native(l->module, l->options->metered);
 }
 
-static void
-attach_section(struct loading *l, const struct native_section *section)
+/* Load the module with one artifact of the file, or attach it, if it is of the wanted variant. */
+static enum vm_status
+use_entry(struct loading *l, const struct native_entry *entry, struct vm_error *err)
 {
+	const struct vm_artifact artifact = { entry->artifact, entry->artifact_bytes, entry->mac };
+	enum vm_status st = VM_OK;
+	struct vm_artifact_info info;
+	struct vm_error misfit;
+
+	if (vm_artifact_describe(entry->artifact, entry->artifact_bytes, &info, &misfit) != VM_OK) {
+		say(l, "native code of the file is not used: %s", misfit.message);
+		return VM_OK;
+	}
+	if (info.metered != l->options->metered)
+		return VM_OK;
+	if (!l->has_key && key_read(l->key, &misfit) != VM_OK) {
+		say(l, "native code of the file is not used: %s", misfit.message);
+		return VM_OK;
+	}
+	l->has_key = true;
+	if (l->module == NULL)
+		st = vm_module_load_native(l->engine, l->bytes, l->len, &artifact, l->key,
+		                           &l->module, &misfit, err);
+	else if (vm_module_attach(l->module, entry->artifact, entry->artifact_bytes, entry->mac,
+	                          l->key, &misfit) == VM_OK)
+		misfit.status = VM_OK;
+	if (st != VM_OK)
+		return st;
+	if (misfit.status == VM_OK)
+		say(l, "runs as native code of the file");
+	else
+		say(l, "native code of the file is not used: %s", misfit.message);
+	return VM_OK;
+}
+
+static enum vm_status
+use_section(struct loading *l, const struct native_section *section, struct vm_error *err)
+{
+	enum vm_status st = VM_OK;
 	struct native_entry entry;
 	size_t position = 0;
 
-	while (!has_native(l) && native_section_next(section, &position, &entry))
-		attach_entry(l, &entry);
-	if (position < section->entries_bytes && !has_native(l))
+	while (st == VM_OK && !has_native(l) && native_section_next(section, &position, &entry))
+		st = use_entry(l, &entry, err);
+	if (st == VM_OK && position < section->entries_bytes && !has_native(l))
 		say(l, "native code of the file is damaged");
+	return st;
 }
 
 /* Code made now never leaves the process, so any key does. */
@@ -167,16 +182,19 @@ compile_and_attach(struct loading *l, struct vm_error *err)
 }
 
 static enum vm_status
-attach(struct loading *l, const struct native_section *section, struct vm_error *err)
+load(struct loading *l, const struct native_section *section, struct vm_error *err)
 {
-	if (l->options->tier == VM_TIER_INTERP)
-		return VM_OK;
-	if (section->entries == NULL)
+	const bool wants_native = l->options->tier != VM_TIER_INTERP;
+	enum vm_status st = VM_OK;
+
+	if (wants_native && section->entries == NULL)
 		say(l, "the file has no native code");
-	else
-		attach_section(l, section);
-	if (has_native(l))
-		return VM_OK;
+	else if (wants_native)
+		st = use_section(l, section, err);
+	if (st == VM_OK && l->module == NULL)
+		st = vm_module_load(l->engine, l->bytes, l->len, &l->module, err);
+	if (st != VM_OK || !wants_native || has_native(l))
+		return st;
 	if (l->options->tier == VM_TIER_NATIVE)
 		return compile_and_attach(l, err);
 	say(l, "is interpreted%s", l->options->metered
@@ -188,7 +206,7 @@ enum vm_status
 native_load_file(struct vm_engine *engine, const char *path, const struct native_options *options,
                  struct vm_module **out, struct vm_error *err)
 {
-	struct loading l = { .path = path, .options = options };
+	struct loading l = { .path = path, .options = options, .engine = engine };
 	struct native_section section;
 	struct vm_engine_config defaults;
 	uint8_t *bytes;
@@ -199,9 +217,9 @@ native_load_file(struct vm_engine *engine, const char *path, const struct native
 	if (st != VM_OK)
 		return st;
 	native_section_find(bytes, len, &section);
-	st = vm_module_load(engine, bytes, section.module_bytes, &l.module, err);
-	if (st == VM_OK)
-		st = attach(&l, &section, err);
+	l.bytes = bytes;
+	l.len = section.module_bytes;
+	st = load(&l, &section, err);
 	free(bytes);
 	if (st == VM_OK)
 		*out = l.module;

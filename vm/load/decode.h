@@ -3,7 +3,8 @@
  *
  * load.c goes through the sections in order and calls one function for each; entries are
  * validated as they are read, because everything that a rule needs comes before it. Function
- * bodies are walked when the code section is read. All that a module keeps lives in its arena.
+ * bodies are walked when the code section is read, unless they were before (load.h). All that a
+ * module keeps lives in its arena.
  *
  * Spec: Core 3.0, section 5.5 and 3.4
  */
@@ -11,6 +12,7 @@
 
 #include "vm/core/module.h"
 #include "vm/load/input.h"
+#include "vm/load/load.h"
 #include "vm/load/typeread.h"
 #include "vm/load/walker.h"
 
@@ -19,6 +21,7 @@ struct decoder {
 	struct vm_engine *engine;
 	struct vm_module *module;
 	struct walker *walker;
+	const struct load_proof *proof; /* NULL: bodies are to be validated */
 	struct arena *scratch;  /* emptied now and then: what is decoded but not kept */
 	uint32_t section_count; /* entries of module->sections that there is room for */
 };

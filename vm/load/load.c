@@ -286,6 +286,11 @@ note_features(struct decoder *d)
 	const vm_features inert = VM_FEATURE_BIT(GC) | VM_FEATURE_BIT(EXCEPTIONS);
 	const vm_features seen = d->in.used | d->walker->in.used;
 
+	if (d->proof != NULL) {
+		d->module->features_seen = d->proof->features_seen;
+		d->module->features_used = d->proof->features_used;
+		return;
+	}
 	d->module->features_seen = seen & ~VM_FEATURE_BIT(MVP);
 	d->module->features_used =
 	    d->module->features_seen & (~inert | d->walker->ops_used);
@@ -336,8 +341,8 @@ module_new(struct vm_engine *engine, const uint8_t *bytes, size_t len)
 }
 
 enum vm_status
-vm_module_load(struct vm_engine *engine, const uint8_t *bytes, size_t len,
-               struct vm_module **out_module, struct vm_error *err)
+load_module(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+            const struct load_proof *proof, struct vm_module **out_module, struct vm_error *err)
 {
 	struct vm_module *module = NULL;
 	enum vm_status st = VM_E_NOMEM;
@@ -359,6 +364,7 @@ vm_module_load(struct vm_engine *engine, const uint8_t *bytes, size_t len,
 		.engine = engine,
 		.module = module,
 		.walker = walker_new(module),
+		.proof = proof,
 		.scratch = arena_new(&engine->alloc),
 	};
 	if (d.walker != NULL && d.scratch != NULL)
@@ -373,4 +379,11 @@ vm_module_load(struct vm_engine *engine, const uint8_t *bytes, size_t len,
 	}
 	*out_module = module;
 	return VM_OK;
+}
+
+enum vm_status
+vm_module_load(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+               struct vm_module **out_module, struct vm_error *err)
+{
+	return load_module(engine, bytes, len, NULL, out_module, err);
 }

@@ -57,6 +57,18 @@ vm_module_attach(struct vm_module *module, const uint8_t *artifact, size_t len,
 	return no_tier(err);
 }
 
+enum vm_status
+vm_module_load_native(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+                      const struct vm_artifact *artifact, const uint8_t key[VM_MAC_KEY_BYTES],
+                      struct vm_module **out_module, struct vm_error *out_misfit,
+                      struct vm_error *err)
+{
+	(void)artifact;
+	(void)key;
+	(void)no_tier(out_misfit);
+	return vm_module_load(engine, bytes, len, out_module, err);
+}
+
 void
 vm_native_set_debug(unsigned int flags)
 {

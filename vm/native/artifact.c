@@ -25,6 +25,11 @@ header_to_host(struct artifact_header *h)
 		h->parts[i].offset = le32toh(h->parts[i].offset);
 		h->parts[i].size_bytes = le32toh(h->parts[i].size_bytes);
 	}
+	h->features_used = le64toh(h->features_used);
+	h->features_seen = le64toh(h->features_seen);
+#define LIMIT(name, value, text) h->limits.name = le64toh(h->limits.name);
+#include "vm/limits.def"
+#undef LIMIT
 }
 
 /* Parts follow one another, within the whole. */

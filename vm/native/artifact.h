@@ -26,7 +26,7 @@
 #include "vm/native/abi.h"
 
 #define ARTIFACT_MAGIC { 0x89, 'w', 'a', 's', 'm', 'n', 'a', 't' }
-enum { ARTIFACT_VERSION = 1, ARTIFACT_PAGE_BYTES = 4096, ARTIFACT_ALIGN = 16 };
+enum { ARTIFACT_VERSION = 2, ARTIFACT_PAGE_BYTES = 4096, ARTIFACT_ALIGN = 16 };
 
 /* Relative offsets have 31 bits, and so has everything else. */
 enum { ARTIFACT_BYTES_MAX = 1 << 30 };
@@ -65,6 +65,9 @@ struct artifact_header {
 	uint32_t func_count; /* that the module defines */
 	uint32_t size_bytes; /* of the whole */
 	struct artifact_range parts[ARTIFACT_PARTS];
+	/* How the module was validated, and what was found. */
+	vm_features features_used, features_seen;
+	struct vm_limits limits;
 };
 
 struct artifact_position {

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "vm/load/load.h"
 #include "vm/native/debug.h"
 #include "vm/native/native.h"
 #include "vm/rt/codespace.h"
@@ -230,27 +231,80 @@ missing_feature(uint64_t features)
 	return names[__builtin_ctzll(features)];
 }
 
+/* Whether this process can run it. */
 static enum vm_status
-fit_check(struct vm_module *module, const struct artifact_header *h, struct vm_error *err)
+host_check(const struct artifact_header *h, struct vm_error *err)
 {
-	uint8_t digest[VM_DIGEST_BYTES];
+	uint8_t build[VM_DIGEST_BYTES];
 
-	vm_build_digest(digest);
-	if (memcmp(digest, h->build, sizeof(digest)) != 0)
+	vm_build_digest(build);
+	if (memcmp(build, h->build, sizeof(build)) != 0)
 		return misfit(err, "it was compiled for another build of this library");
-	vm_module_digest(module, digest);
-	if (memcmp(digest, h->module, sizeof(digest)) != 0)
-		return misfit(err, "it was compiled from another module");
-	if (h->func_count != module->func_count - module->func_import_count)
-		return vm_error_set(err, VM_E_MALFORMED, VM_NO_OFFSET,
-		                    "artifact: code of %u functions for a module that defines %u",
-		                    h->func_count, module->func_count - module->func_import_count);
 	uint64_t missing = h->cpu_features & ~vm_cpu_features();
 	if (missing != 0)
 		return vm_error_set(err, VM_E_NOT_FOUND, VM_NO_OFFSET,
 		                    "the artifact does not fit: this processor has no %s",
 		                    missing_feature(missing));
 	return VM_OK;
+}
+
+static bool
+is_of(const struct artifact_header *h, struct vm_module *module)
+{
+	uint8_t digest[VM_DIGEST_BYTES];
+
+	vm_module_digest(module, digest);
+	return memcmp(digest, h->module, sizeof(digest)) == 0;
+}
+
+static enum vm_status
+module_check(struct vm_module *module, const struct artifact_header *h, struct vm_error *err)
+{
+	if (!is_of(h, module))
+		return misfit(err, "it was compiled from another module");
+	if (h->func_count != module->func_count - module->func_import_count)
+		return vm_error_set(err, VM_E_MALFORMED, VM_NO_OFFSET,
+		                    "artifact: code of %u functions for a module that defines %u",
+		                    h->func_count, module->func_count - module->func_import_count);
+	return VM_OK;
+}
+
+/* What is behind it has been read whole when the module was loaded. */
+static bool
+is_narrower(const struct vm_limits *limits, const struct vm_limits *earlier)
+{
+	struct vm_limits known = *earlier;
+	bool is = false;
+
+	known.module_bytes_max = 0;
+#define LIMIT(name, value, text) is = is || limits->name < known.name;
+#include "vm/limits.def"
+#undef LIMIT
+	return is;
+}
+
+/*
+ * Load a module without a look at function bodies, if it is the one that the artifact was made of
+ * and was then validated as this engine would. Only the module's own copy of the bytes says so:
+ * the caller's may change. False: it has to be loaded as any other.
+ */
+static bool
+load_proven(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+            const struct artifact_header *h, struct vm_module **out)
+{
+	const struct load_proof proof = { h->features_used, h->features_seen };
+	struct vm_module *module;
+
+	if ((h->features_seen & ~engine->features) != 0 ||
+	    is_narrower(&engine->limits, &h->limits) ||
+	    load_module(engine, bytes, len, &proof, &module, NULL) != VM_OK)
+		return false;
+	if (!is_of(h, module)) {
+		vm_module_unref(module);
+		return false;
+	}
+	*out = module;
+	return true;
 }
 
 /* --- attaching ------------------------------------------------------------------------------ */
@@ -307,38 +361,85 @@ mac_check(const uint8_t *artifact, size_t len, const uint8_t mac[VM_MAC_BYTES],
 	return VM_OK;
 }
 
-enum vm_status
-vm_module_attach(struct vm_module *module, const uint8_t *artifact, size_t len,
-                 const uint8_t mac[VM_MAC_BYTES], const uint8_t key[VM_MAC_KEY_BYTES],
-                 struct vm_error *err)
+/* An artifact that is not believed, to the header of one that is. */
+static enum vm_status
+artifact_open(const struct vm_artifact *artifact, const uint8_t key[VM_MAC_KEY_BYTES],
+              struct artifact_header *out, struct vm_error *err)
 {
-	struct artifact_header h;
-	struct native_module *native = NULL;
-	struct writer writer;
-	void *none = NULL;
+	enum vm_status st =
+	    mac_check(artifact->bytes, artifact->size_bytes, artifact->mac, key, err);
 
-	writer_start(&writer, artifact, len);
-	enum vm_status st = mac_check(artifact, len, mac, key, err);
 	if (st == VM_OK)
-		st = artifact_read_header(artifact, len, &h, err);
-	if (st == VM_OK)
-		st = fit_check(module, &h, err);
+		st = artifact_read_header(artifact->bytes, artifact->size_bytes, out, err);
+	return st == VM_OK ? host_check(out, err) : st;
+}
+
+static enum vm_status
+attach(struct vm_module *module, struct writer *writer, const struct artifact_header *h,
+       struct vm_error *err)
+{
+	struct native_module *native = NULL;
+	void *none = NULL;
+	enum vm_status st = module_check(module, h, err);
+
 	if (st == VM_OK)
 		st = trap_install_native(module->engine->stop_signal, err);
 	if (st == VM_OK)
-		st = native_new(module, &writer, &h, &native, err);
-	writer_clear(&writer);
+		st = native_new(module, writer, h, &native, err);
 	if (st != VM_OK)
 		return st;
 
 	debug_add(native);
 	struct module_code *slot =
-	    &module->code[vm_tier_native.number][(h.flags & ARTIFACT_METERED) != 0];
+	    &module->code[vm_tier_native.number][(h->flags & ARTIFACT_METERED) != 0];
 	slot->free_fn = native_free;
 	if (!atomic_compare_exchange_strong(&slot->code, &none, native)) {
 		native_free(native);
 		return vm_error_set(err, VM_E_ARGUMENT, VM_NO_OFFSET,
 		                    "the module has native code of this variant already");
 	}
+	return VM_OK;
+}
+
+enum vm_status
+vm_module_attach(struct vm_module *module, const uint8_t *artifact, size_t len,
+                 const uint8_t mac[VM_MAC_BYTES], const uint8_t key[VM_MAC_KEY_BYTES],
+                 struct vm_error *err)
+{
+	const struct vm_artifact kept = { artifact, len, mac };
+	struct artifact_header h;
+	struct writer writer;
+
+	writer_start(&writer, artifact, len);
+	enum vm_status st = artifact_open(&kept, key, &h, err);
+	if (st == VM_OK)
+		st = attach(module, &writer, &h, err);
+	writer_clear(&writer);
+	return st;
+}
+
+enum vm_status
+vm_module_load_native(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+                      const struct vm_artifact *artifact, const uint8_t key[VM_MAC_KEY_BYTES],
+                      struct vm_module **out_module, struct vm_error *out_misfit,
+                      struct vm_error *err)
+{
+	struct vm_module *module = NULL;
+	enum vm_status st = VM_OK;
+	struct artifact_header h;
+	struct writer writer;
+
+	writer_start(&writer, artifact->bytes, artifact->size_bytes);
+	enum vm_status fits = artifact_open(artifact, key, &h, out_misfit);
+	if (fits != VM_OK || !load_proven(engine, bytes, len, &h, &module))
+		st = vm_module_load(engine, bytes, len, &module, err);
+	if (st == VM_OK && fits == VM_OK)
+		fits = attach(module, &writer, &h, out_misfit);
+	writer_clear(&writer);
+	if (st != VM_OK)
+		return st;
+	if (fits == VM_OK && out_misfit != NULL)
+		out_misfit->status = VM_OK;
+	*out_module = module;
 	return VM_OK;
 }

@@ -7,8 +7,8 @@
 #include "vm/native/abi.h"
 
 /*
- * The C library asks the processor when a process starts and remembers. Asking again is slow where a
- * hypervisor answers: an instruction takes microseconds, all of them a tenth of a small program.
+ * The C library asks the processor when a process starts and remembers. Asking again is slow where
+ * a hypervisor answers: an instruction takes microseconds, all of them a tenth of a small program.
  */
 #if defined __x86_64__ && __has_include(<sys/platform/x86.h>)
 #include <sys/platform/x86.h>

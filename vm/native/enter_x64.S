@@ -63,8 +63,8 @@ native_enter:
 /*
  * enum vm_status native_call(func, slots, err)
  *
- * What is looked at is what func_call and native_entry look at; where something is not as usual, they
- * do the call. Only for the outermost entry, so that it is known what to restore. On the stack:
+ * What is looked at is what func_call and native_entry look at; where something is not as usual,
+ * they do the call. Only for the outermost entry, so that it is known what to restore. The stack:
  *
  *     +120  return address
  *     +112  not used: the frame is aligned to 16 bytes

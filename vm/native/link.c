@@ -499,6 +499,9 @@ header_make(struct link *l, const struct vm_artifact_info *info, uint32_t frame_
 		.flags = info_flags(info),
 		.cpu_features = info->cpu_features,
 		.func_count = l->func_count,
+		.features_used = l->module->features_used,
+		.features_seen = l->module->features_seen,
+		.limits = l->module->engine->limits,
 	};
 	memcpy(l->header.build, info->build, sizeof(info->build));
 	memcpy(l->header.module, info->module, sizeof(info->module));

@@ -6,6 +6,7 @@
 #include "tests/support/unit.h"
 
 #include <fcntl.h>
+#include <nettle/sha2.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -510,6 +511,130 @@ START_TEST(what_does_not_fit_is_refused)
 }
 END_TEST
 
+/* --- loaded with their code ------------------------------------------------------------------- */
+
+static enum vm_status
+load_native(struct vm_engine *by, const uint8_t *bytes, struct vm_module **out,
+            struct vm_error *misfit)
+{
+	const struct vm_artifact kept = { artifact.data, artifact.size_bytes, mac };
+
+	return vm_module_load_native(by, bytes, sizeof(guest_wasm), &kept, key, out, misfit, &err);
+}
+
+/* The module with an addition of i64 in its function "add", which has i32. */
+static const uint8_t *
+invalid_wasm(void)
+{
+	static uint8_t bytes[sizeof(guest_wasm)];
+	uint64_t offset, size_bytes;
+
+	memcpy(bytes, guest_wasm, sizeof(bytes));
+	vm_module_function_body(module, 2, &offset, &size_bytes);
+	ck_assert_uint_eq(bytes[offset + size_bytes - 2], 0x6a);
+	bytes[offset + size_bytes - 2] = 0x7c;
+	return bytes;
+}
+
+static void
+call_add(struct vm_module *of, enum vm_tier_policy tier, enum vm_status want)
+{
+	union vm_slot slots[2] = { { .i32 = 40 }, { .i32 = 2 } };
+	struct vm_instance *instance;
+	struct vm_store_config config;
+	struct vm_store *store;
+
+	vm_store_config_init(&config);
+	config.tier = tier;
+	must(vm_store_new(engine, &config, &store, &err));
+	must(vm_linker_instantiate(linker, store, of, &instance, &err));
+	ck_assert_int_eq(vm_func_call_slots(func_of(instance, "add"), slots, &err), want);
+	ck_assert(want != VM_OK || slots[0].i32 == 42);
+	vm_store_free(store);
+}
+
+START_TEST(a_module_loaded_with_its_code_is_as_if_validated)
+{
+	struct vm_module *proven;
+	struct vm_error misfit;
+
+	must(load_native(engine, guest_wasm, &proven, &misfit));
+	ck_assert_int_eq(misfit.status, VM_OK);
+	ck_assert(vm_module_has_native(proven, false));
+	ck_assert_uint_eq(vm_module_features(proven), vm_module_features(module));
+	call_add(proven, VM_TIER_NATIVE, VM_OK);
+	call_add(proven, VM_TIER_INTERP, VM_OK);
+	vm_module_unref(proven);
+}
+END_TEST
+
+/* Only code of these very bytes stands in for their validation. */
+START_TEST(an_invalid_body_is_refused_whatever_code_comes_with_it)
+{
+	struct vm_module *loaded = NULL;
+	struct vm_error misfit;
+
+	ck_assert_int_eq(load_native(engine, invalid_wasm(), &loaded, &misfit), VM_E_INVALID);
+	ck_assert_uint_eq(err.function, 2);
+	/* Even if it claims to be, as nobody can vouch for that. */
+	struct sha256_ctx ctx;
+	sha256_init(&ctx);
+	sha256_update(&ctx, sizeof(guest_wasm), invalid_wasm());
+	sha256_digest(&ctx, VM_DIGEST_BYTES,
+	              artifact.data + offsetof(struct artifact_header, module));
+	ck_assert_int_eq(load_native(engine, invalid_wasm(), &loaded, &misfit), VM_E_INVALID);
+	ck_assert_int_eq(misfit.status, VM_E_MALFORMED);
+	ck_assert_ptr_null(loaded);
+
+	/* And if it could: what is translated is validated. */
+	vm_artifact_mac(key, artifact.data, artifact.size_bytes, mac);
+	must(load_native(engine, invalid_wasm(), &loaded, &misfit));
+	call_add(loaded, VM_TIER_INTERP, VM_E_INVALID);
+	vm_module_unref(loaded);
+}
+END_TEST
+
+START_TEST(code_that_does_not_fit_is_left_out)
+{
+	struct vm_module *loaded;
+	struct vm_error misfit;
+
+	mac[3] ^= 1;
+	must(load_native(engine, guest_wasm, &loaded, &misfit));
+	ck_assert_int_eq(misfit.status, VM_E_MALFORMED);
+	ck_assert(!vm_module_has_native(loaded, false));
+	call_add(loaded, VM_TIER_INTERP, VM_OK);
+	vm_module_unref(loaded);
+}
+END_TEST
+
+/* What an engine does not allow was perhaps allowed where the code was made. */
+START_TEST(limits_and_features_hold_with_code_too)
+{
+	for (int i = 0; i < 3; i++) {
+		struct vm_engine_config config;
+		struct vm_module *loaded = NULL;
+		struct vm_engine *other;
+		struct vm_error misfit;
+
+		vm_engine_config_init(&config);
+		if (i == 0)
+			config.limits.locals_max = 1;
+		else if (i == 1)
+			config.limits.frame_slots_max = 1;
+		else
+			config.features &= ~VM_FEATURE_BIT(TAIL_CALL);
+		must(vm_engine_new(&config, &other, &err));
+		enum vm_status want =
+		    vm_module_load(other, guest_wasm, sizeof(guest_wasm), &loaded, &err);
+		ck_assert_int_ne(want, VM_OK);
+		ck_assert_int_eq(load_native(other, guest_wasm, &loaded, &misfit), want);
+		ck_assert_ptr_null(loaded);
+		vm_engine_unref(other);
+	}
+}
+END_TEST
+
 START_TEST(a_processor_without_a_feature_does_not_run_code_that_has_it)
 {
 	struct native_objects objects = objects_read("guest.o");
@@ -781,6 +906,10 @@ unit_suite(void)
 	tcase_set_timeout(keep, 60);
 	tcase_add_test(keep, only_the_key_that_made_the_mac_opens);
 	tcase_add_loop_test(keep, what_does_not_fit_is_refused, 0, COUNT_OF(fit_cases));
+	tcase_add_test(keep, a_module_loaded_with_its_code_is_as_if_validated);
+	tcase_add_test(keep, an_invalid_body_is_refused_whatever_code_comes_with_it);
+	tcase_add_test(keep, code_that_does_not_fit_is_left_out);
+	tcase_add_test(keep, limits_and_features_hold_with_code_too);
 	tcase_add_test(keep, a_processor_without_a_feature_does_not_run_code_that_has_it);
 	tcase_add_test(keep, the_policy_of_the_store_decides);
 	tcase_add_test(keep, damaged_artifacts_are_refused);

@@ -81,6 +81,28 @@ VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_attach(struct vm_module *module
                                                         const uint8_t mac[VM_MAC_BYTES],
                                                         const uint8_t key[VM_MAC_KEY_BYTES],
                                                         struct vm_error *err);
+/* An artifact as it is kept. */
+struct vm_artifact {
+	const uint8_t *bytes;
+	size_t size_bytes;
+	const uint8_t *mac; /* VM_MAC_BYTES */
+};
+
+/*
+ * vm_module_load and vm_module_attach in one. An artifact that fits says that this very build has
+ * validated these very bytes: the bodies of functions, most of a module, are not looked at again,
+ * unless the engine's limits are narrower than they were, or one of its features is off.
+ *
+ * An artifact that does not fit is left out, and the module validated whole. *out_misfit says why,
+ * as vm_module_attach does; its status is VM_OK when the module has native code.
+ *
+ * Returns what vm_module_load does.
+ */
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_load_native(
+    struct vm_engine *engine, const uint8_t *bytes, size_t len, const struct vm_artifact *artifact,
+    const uint8_t key[VM_MAC_KEY_BYTES], struct vm_module **out_module, struct vm_error *out_misfit,
+    struct vm_error *err);
+
 /* Whether instances in a store of that variant can be native. */
 VM_EXPORT bool vm_module_has_native(const struct vm_module *module, bool metered);
 
