@@ -1,5 +1,5 @@
 /*
- * store.h - the catalogue: modules, tags and asynchronous invocations, kept in SQLite.
+ * store.h - the catalogue: modules, tags, models and asynchronous invocations, kept in SQLite.
  *
  * One directory holds catalog.db and belongs to one process (an exclusive lock says so). One
  * writer thread takes every change from a bounded queue, puts those that wait into one
@@ -29,7 +29,7 @@
 
 enum store_status {
 	STORE_OK,
-	STORE_E_NOT_FOUND, /* no such module, tag or invocation */
+	STORE_E_NOT_FOUND, /* no such module, tag, model or invocation */
 	STORE_E_CONFLICT,  /* a tag moved (compare-and-swap), a module is tagged, an id is taken */
 	STORE_E_FULL,      /* the disk, or what is left above the free-space floor */
 	STORE_E_BUSY,      /* the store's queue is full: try again later */
@@ -118,6 +118,8 @@ uint64_t store_writer_seen_us(const struct store *store);
 struct store_totals {
 	uint64_t modules;
 	uint64_t module_bytes;
+	uint64_t models;
+	uint64_t model_bytes; /* of all names, also where they share them */
 	uint64_t tags;
 	uint64_t invocations;
 	uint64_t quarantined;      /* damage found since the start */
@@ -190,6 +192,16 @@ struct store_tag_change {
 	const char *by;
 };
 
+struct store_model {
+	const char *name;
+	struct digest digest;
+	uint64_t size_bytes;
+	const char *format; /* as given on put */
+	const char *info;   /* JSON text as given on put */
+	int64_t created_us; /* when the name got this digest */
+	bool is_damaged;    /* its row does not match its seal: nothing but the name is true */
+};
+
 struct store_invocation {
 	const char *id;
 	const char *token;    /* who asked; "" */
@@ -218,6 +230,8 @@ struct store_reply {
 	size_t tag_count;
 	struct store_tag_change *changes;
 	size_t change_count;
+	struct store_model *models;
+	size_t model_count;
 	struct store_invocation *invocations;
 	size_t invocation_count;
 	uint64_t affected; /* rows removed */
@@ -356,6 +370,44 @@ VM_MUST_CHECK enum store_status store_tag_history(struct store *store,
                                                   const struct store_tag_name *name,
                                                   int64_t before, unsigned limit,
                                                   store_done_fn *done, void *arg);
+
+/* ---- models ---- */
+
+#define STORE_FORMAT_MAX 32
+
+struct store_model_put {
+	const char *name;     /* like a part of a tag's name */
+	struct digest digest; /* of bytes; checked */
+	const uint8_t *bytes; /* borrowed until done is called */
+	size_t size_bytes;
+	const char *format; /* copied */
+	const char *info;   /* JSON object; copied */
+	struct store_condition condition;
+};
+
+/*
+ * Keep a model under a name, in the place of the one that has it. Bytes are shared by all that have
+ * the same digest, and gone with the last.
+ *
+ * Reply: created, models[0]
+ * Status: STORE_E_CONFLICT (models[0] as it stands, if it exists), STORE_E_FULL, STORE_E_ARGUMENT
+ */
+VM_MUST_CHECK enum store_status store_model_put(struct store *store,
+                                                const struct store_model_put *put,
+                                                store_done_fn *done, void *arg);
+/*
+ * Reply: models[0]; with want_bytes: bytes, size_bytes (verified)
+ * Status: STORE_E_NOT_FOUND; STORE_E_DAMAGED with models[0] as far as known
+ */
+VM_MUST_CHECK enum store_status store_model_get(struct store *store, const char *name,
+                                                bool want_bytes, store_done_fn *done, void *arg);
+/* In the order of names, after one (NULL: from the start). Reply: models, has_next */
+VM_MUST_CHECK enum store_status store_model_list(struct store *store, const char *after,
+                                                 unsigned limit, store_done_fn *done, void *arg);
+/* Reply: models[0] as it was. Status: STORE_E_NOT_FOUND, STORE_E_CONFLICT */
+VM_MUST_CHECK enum store_status store_model_delete(struct store *store, const char *name,
+                                                   const struct store_condition *condition,
+                                                   store_done_fn *done, void *arg);
 
 /* ---- asynchronous invocations ---- */
 

@@ -135,7 +135,8 @@ void op_answer(struct op *op);
 /* ---- the store ---- */
 
 struct totals {
-	_Atomic uint64_t modules, module_bytes, tags, invocations, quarantined;
+	_Atomic uint64_t modules, module_bytes, models, model_bytes;
+	_Atomic uint64_t tags, invocations, quarantined;
 	_Atomic uint64_t database_bytes, wal_bytes, free_bytes;
 	_Atomic uint64_t unfolded_bytes; /* of the log, not yet in the database */
 	_Atomic uint64_t commits, commit_us, writes;
@@ -197,14 +198,32 @@ enum store_status lock_take(const char *directory, int *out_fd, struct store_err
 
 /* ---- what several kinds of op need ---- */
 
+/* What a row costs besides its bytes, about. */
+#define ROW_BYTES 4096
+
+/* blob.c: bytes by their digest, which modules and models share. */
+/* The bytes are what they are said to be, and there is room for them; or *err says why not. */
+bool blob_check(struct store *store, const struct digest *said, const uint8_t *bytes, size_t size,
+		struct store_error *err);
+/* Keep them, unless they are there and intact. Check db_failed(). */
+void blob_put(struct db *db, const struct digest *digest, const uint8_t *bytes, size_t size);
+/* The verified bytes into the answer. False: damaged, or db_failed(), or no memory. */
+bool blob_read(struct db *db, const struct digest *digest, uint64_t size_bytes,
+	       struct answer *answer);
+
 /* module.c: a module with its tags into answer->modules; false: none, or db_failed(). */
 bool module_append(struct db *db, const struct digest *digest, struct answer *answer);
 /* Mark a module as damaged, by a write op of its own; lossy when the queue is full. */
 void module_quarantine(struct store *store, const struct digest *digest);
 /* Counts for the totals, when the store opens. */
 void module_count(struct store *store, struct db *db);
+void model_count(struct store *store, struct db *db);
 
 /* tag.c */
+/* Whether what is there (NULL: nothing) fits what was asked for; a conflict goes into *err. */
+bool condition_holds(const struct digest *now, const struct store_condition *condition,
+		     const char *what, struct store_error *err);
+bool tag_part_is_valid(const char *part);
 bool tag_name_is_valid(const struct store_tag_name *name);
 /* Copy a name's parts into the arena. */
 struct store_tag_name tag_name_copy(struct answer *answer, const struct store_tag_name *name);

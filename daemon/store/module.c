@@ -1,12 +1,8 @@
 #include "daemon/store/internal.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/clock.h"
-
-/* What a row of a module costs besides its bytes, about. */
-#define ROW_BYTES 4096
 
 static const char damaged_format[] =
     "module %s: its stored bytes do not match their digest; upload it again to repair it";
@@ -108,47 +104,6 @@ struct put_params {
 };
 
 static void
-write_chunks(struct db *db, const struct store_module_put *put)
-{
-	int64_t n = 0;
-
-	for (size_t at = 0; at < put->size_bytes && !db_failed(db); at += CHUNK_BYTES) {
-		size_t left = put->size_bytes - at;
-		size_t size = left < CHUNK_BYTES ? left : CHUNK_BYTES;
-		struct digest digest;
-
-		digest_of(put->bytes + at, size, &digest);
-		db_run(db, SQL_CHUNK_INSERT, "didb", &put->digest, n++, &digest,
-		       (const void *)(put->bytes + at), size);
-	}
-}
-
-/* The bytes are what they are said to be, and there is room for them. */
-static bool
-check_bytes(struct store *store, const struct store_module_put *put, struct store_error *err)
-{
-	struct digest digest;
-	char said[DIGEST_TEXT_SIZE], found[DIGEST_TEXT_SIZE];
-
-	digest_of(put->bytes, put->size_bytes, &digest);
-	if (!digest_equal(&digest, &put->digest)) {
-		store_fail(err, STORE_E_ARGUMENT, "bytes are %s, expected %s",
-			   digest_format(&digest, found), digest_format(&put->digest, said));
-		return false;
-	}
-	store_measure(store);
-	if (!store_has_room(store, put->size_bytes)) {
-		store_fail(err, STORE_E_FULL,
-			   "%s: %" PRIu64 " bytes free, %zu wanted above a floor of %" PRIu64
-			   "; free some space, or lower [store] free_space_floor",
-			   store->directory, (uint64_t)store->totals.free_bytes, put->size_bytes,
-			   (uint64_t)store->floor_bytes);
-		return false;
-	}
-	return true;
-}
-
-static void
 insert_module(struct db *db, const struct store_module_put *put)
 {
 	const struct store_module module = {
@@ -161,9 +116,7 @@ insert_module(struct db *db, const struct store_module_put *put)
 	uint8_t seal[SEAL_BYTES];
 
 	module_seal(&module, seal);
-	db_run(db, SQL_BLOB_INSERT, "diii", &put->digest, (int64_t)put->size_bytes,
-	       (int64_t)CHUNK_BYTES, module.created_us);
-	write_chunks(db, put);
+	blob_put(db, &put->digest, put->bytes, put->size_bytes);
 	db_run(db, SQL_MODULE_INSERT, "dtiib", &put->digest, put->info, (int64_t)put->features,
 	       module.created_us, (const void *)seal, sizeof seal);
 }
@@ -187,15 +140,6 @@ renew_module(struct db *db, const struct store_module_put *put, const struct sto
 }
 
 static void
-repair_bytes(struct db *db, const struct store_module_put *put)
-{
-	db_run(db, SQL_CHUNK_DELETE, "d", &put->digest);
-	db_run(db, SQL_BLOB_RENEW, "dii", &put->digest, (int64_t)put->size_bytes,
-	       (int64_t)CHUNK_BYTES);
-	write_chunks(db, put);
-}
-
-static void
 put_run(struct store *store, struct db *db, struct op *op)
 {
 	struct put_params *params = op->params;
@@ -207,12 +151,12 @@ put_run(struct store *store, struct db *db, struct op *op)
 	if (db_failed(db) || answer->nomem)
 		return;
 	bool intact = known && public->modules[0].state == STORE_MODULE_OK;
-	if (!intact && !check_bytes(store, put, &public->error))
+	if (!intact && !blob_check(store, &put->digest, put->bytes, put->size_bytes, &public->error))
 		return;
 	if (!known)
 		insert_module(db, put);
 	else if (!intact)
-		repair_bytes(db, put);
+		blob_put(db, &put->digest, put->bytes, put->size_bytes);
 	if (known)
 		renew_module(db, put, &public->modules[0]);
 	public->created = !known;
@@ -312,72 +256,6 @@ struct get_params {
 	bool want_bytes;
 };
 
-/* One chunk to its place. False: damaged. */
-static bool
-copy_chunk(sqlite3_stmt *row, int64_t n, uint8_t *bytes, size_t size, size_t *at)
-{
-	struct digest expected, found;
-	size_t chunk = (size_t)sqlite3_column_bytes(row, 2);
-	size_t left = size - *at;
-
-	/* Its own size counts, not CHUNK_BYTES, which may have been another when it was written. */
-	if (sqlite3_column_int64(row, 0) != n || !db_column_digest(row, 1, &expected) ||
-	    chunk == 0 || chunk > left)
-		return false;
-	const void *data = sqlite3_column_blob(row, 2);
-	if (data == NULL)
-		return false;
-	digest_of(data, chunk, &found);
-	if (!digest_equal(&expected, &found))
-		return false;
-	memcpy(bytes + *at, data, chunk);
-	*at += chunk;
-	return true;
-}
-
-/* All chunks of a blob. False: damaged, or db_failed(). */
-static bool
-read_chunks(struct db *db, const struct digest *digest, uint8_t *bytes, size_t size)
-{
-	sqlite3_stmt *row = db_bind(db, SQL_CHUNK_LIST, "d", digest);
-	size_t at = 0;
-
-	for (int64_t n = 0; db_row(db, row); n++)
-		if (!copy_chunk(row, n, bytes, size, &at)) {
-			db_end(row);
-			return false;
-		}
-	return !db_failed(db) && at == size;
-}
-
-/* The verified bytes into the answer. False: damaged, or db_failed(), or no memory. */
-static bool
-read_bytes(struct db *db, const struct store_module *module, struct answer *answer)
-{
-	struct digest found;
-
-	if (module->size_bytes == 0 || module->size_bytes > STORED_BYTES_MAX)
-		return false;
-	size_t size = (size_t)module->size_bytes;
-	uint8_t *bytes = malloc(size);
-	if (bytes == NULL) {
-		answer->nomem = true;
-		return false;
-	}
-	bool ok = read_chunks(db, &module->digest, bytes, size);
-	if (ok) {
-		digest_of(bytes, size, &found);
-		ok = digest_equal(&found, &module->digest);
-	}
-	if (!ok) {
-		free(bytes);
-		return false;
-	}
-	answer->public.bytes = bytes;
-	answer->public.size_bytes = size;
-	return true;
-}
-
 static void
 get_run(struct store *store, struct db *db, struct op *op)
 {
@@ -391,7 +269,7 @@ get_run(struct store *store, struct db *db, struct op *op)
 	}
 	struct store_module *module = &answer->public.modules[0];
 	if (module->state == STORE_MODULE_OK &&
-	    (!params->want_bytes || read_bytes(db, module, answer)))
+	    (!params->want_bytes || blob_read(db, &module->digest, module->size_bytes, answer)))
 		return;
 	if (db_failed(db) || answer->nomem)
 		return;

@@ -73,6 +73,15 @@ const struct migration schema_migrations[] = {
 	  " done_us INTEGER) STRICT;"
 	  "CREATE INDEX invocation_order ON invocation (created_us, id);"
 	  "CREATE INDEX invocation_done ON invocation (done_us);" },
+
+	{ "CREATE TABLE model ("
+	  " name TEXT PRIMARY KEY,"
+	  " digest BLOB NOT NULL REFERENCES blob,"
+	  " format TEXT NOT NULL,"
+	  " info TEXT NOT NULL," /* what it takes and gives, JSON */
+	  " created_us INTEGER NOT NULL,"
+	  " seal BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+	  "CREATE INDEX model_digest ON model (digest);" },
 };
 const size_t schema_migration_count = sizeof schema_migrations / sizeof schema_migrations[0];
 

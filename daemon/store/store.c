@@ -87,6 +87,8 @@ store_get_totals(struct store *store, struct store_totals *out)
 	*out = (struct store_totals){
 		.modules = totals->modules,
 		.module_bytes = totals->module_bytes,
+		.models = totals->models,
+		.model_bytes = totals->model_bytes,
 		.tags = totals->tags,
 		.invocations = totals->invocations,
 		.quarantined = totals->quarantined,
@@ -225,6 +227,7 @@ open_database(struct store *store, const struct store_options *options, struct s
 	db_exec(db, limit);
 	db_prepare_all(db);
 	module_count(store, db);
+	model_count(store, db);
 	if (!tag_load_all(store, db) && !db_failed(db))
 		return store_fail(err, STORE_E_NOMEM, "out of memory for the tags");
 	if (db_failed(db))

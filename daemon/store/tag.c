@@ -6,8 +6,8 @@
 
 /* ---- names ---- */
 
-static bool
-part_is_valid(const char *part)
+bool
+tag_part_is_valid(const char *part)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789._-";
@@ -21,7 +21,7 @@ part_is_valid(const char *part)
 bool
 tag_name_is_valid(const struct store_tag_name *name)
 {
-	return part_is_valid(name->ns) && part_is_valid(name->name) && part_is_valid(name->tag);
+	return tag_part_is_valid(name->ns) && tag_part_is_valid(name->name) && tag_part_is_valid(name->tag);
 }
 
 struct store_tag_name
@@ -182,10 +182,20 @@ tag_write(struct db *db, const struct store_tag *tag)
 	       tag->updated_us, tag->updated_by, (const void *)seal, sizeof seal);
 }
 
-/* Whether what is there fits what was asked for; a conflict goes into the error. */
-static bool
-condition_holds(enum tag_found found, const struct store_tag *tag,
-		const struct store_condition *condition, struct store_error *err)
+/* What a condition is compared with: a damaged tag is there, and is no digest's. */
+static const struct digest *
+digest_now(enum tag_found found, const struct store_tag *tag)
+{
+	static const struct digest nobody;
+
+	if (found == TAG_NONE)
+		return NULL;
+	return found == TAG_FOUND ? &tag->digest : &nobody;
+}
+
+bool
+condition_holds(const struct digest *now, const struct store_condition *condition,
+		const char *what, struct store_error *err)
 {
 	char text[DIGEST_TEXT_SIZE];
 
@@ -193,18 +203,18 @@ condition_holds(enum tag_found found, const struct store_tag *tag,
 	case STORE_MATCH_ANY:
 		return true;
 	case STORE_MATCH_ABSENT:
-		if (found == TAG_NONE)
+		if (now == NULL)
 			return true;
-		store_fail(err, STORE_E_CONFLICT, "tag exists already");
+		store_fail(err, STORE_E_CONFLICT, "%s exists already", what);
 		return false;
 	case STORE_MATCH_DIGEST:
-		if (found == TAG_FOUND && digest_equal(&tag->digest, &condition->digest))
+		if (now != NULL && digest_equal(now, &condition->digest))
 			return true;
-		if (found == TAG_NONE)
-			store_fail(err, STORE_E_CONFLICT, "tag does not exist");
+		if (now == NULL)
+			store_fail(err, STORE_E_CONFLICT, "%s does not exist", what);
 		else
-			store_fail(err, STORE_E_CONFLICT, "tag points at %s now",
-				   digest_format(&tag->digest, text));
+			store_fail(err, STORE_E_CONFLICT, "%s is %s now", what,
+				   digest_format(now, text));
 		return false;
 	}
 	store_fail(err, STORE_E_ARGUMENT, "unknown condition %d", (int)condition->match);
@@ -237,7 +247,8 @@ tag_point(struct store *store, struct db *db, struct tag_change *change, struct 
 	struct store_tag *tag = found == TAG_NONE ? add_tag(answer) : answer->public.tags;
 	if (tag == NULL)
 		return;
-	if (!condition_holds(found, tag, &change->condition, &answer->public.error)) {
+	if (!condition_holds(digest_now(found, tag), &change->condition, "tag",
+			     &answer->public.error)) {
 		answer->public.tag_count = found == TAG_FOUND ? 1 : 0;
 		return;
 	}
@@ -362,7 +373,8 @@ delete_run(struct store *store, struct db *db, struct op *op)
 			   change->name.ns, change->name.name, change->name.tag);
 		return;
 	}
-	if (condition_holds(found, answer->public.tags, &change->condition, &answer->public.error))
+	if (condition_holds(digest_now(found, answer->public.tags), &change->condition, "tag",
+			    &answer->public.error))
 		tag_remove(store, db, answer->public.tags, change->by);
 }
 

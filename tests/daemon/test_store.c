@@ -394,6 +394,194 @@ START_TEST(a_list_is_filtered)
 }
 END_TEST
 
+/* ---- models ---- */
+
+static enum store_status
+put_model(struct store *store, const char *name, uint64_t seed, size_t size,
+          const struct store_condition *condition)
+{
+	uint8_t *bytes = bytes_of(seed, size);
+	struct storecall call = STORECALL_INIT;
+	struct store_model_put model = { .name = name, .bytes = bytes, .size_bytes = size,
+		                         .format = "tflite", .info = "{\"inputs\":[]}" };
+
+	if (condition != NULL)
+		model.condition = *condition;
+	digest_of(bytes, size, &model.digest);
+	enum store_status status = status_and_free(ASK(store_model_put(store, &model, answer,
+	                                                               &call)));
+	free(bytes);
+	return status;
+}
+
+static struct store_reply *
+get_model(struct store *store, const char *name, bool want_bytes)
+{
+	struct storecall call = STORECALL_INIT;
+
+	return ASK(store_model_get(store, name, want_bytes, answer, &call));
+}
+
+static enum store_status
+delete_model(struct store *store, const char *name, const struct store_condition *condition)
+{
+	static const struct store_condition any;
+	struct storecall call = STORECALL_INIT;
+
+	return status_and_free(ASK(store_model_delete(
+	    store, name, condition != NULL ? condition : &any, answer, &call)));
+}
+
+static int64_t
+count_blobs(void)
+{
+	struct store_error err = { 0 };
+	struct db db;
+
+	ck_assert_int_eq(db_open(&db, catalogue_path(), DB_READER, &err), STORE_OK);
+	int64_t count = db_query_int(&db, "SELECT count(*) FROM blob");
+	db_close(&db);
+	return count;
+}
+
+START_TEST(a_model_is_read_as_it_was_put_also_after_reopening)
+{
+	size_t size = sizes[_i];
+	uint8_t *bytes = bytes_of(7, size);
+	struct store *store = open_here();
+
+	ck_assert_int_eq(put_model(store, "net.v-1_A", 7, size, NULL), STORE_OK);
+	for (int round = 0; round < 2; round++) {
+		struct store_reply *reply = get_model(store, "net.v-1_A", true);
+		ck_assert_msg(reply->error.status == STORE_OK, "%s", reply->error.message);
+		ck_assert_uint_eq(reply->size_bytes, size);
+		ck_assert_mem_eq(reply->bytes, bytes, size);
+		ck_assert_str_eq(reply->models[0].format, "tflite");
+		ck_assert_str_eq(reply->models[0].info, "{\"inputs\":[]}");
+		store_reply_free(reply);
+		store_close(store);
+		store = open_here();
+	}
+	struct store_totals totals;
+	store_get_totals(store, &totals);
+	ck_assert_uint_eq(totals.models, 1);
+	ck_assert_uint_eq(totals.model_bytes, size);
+	store_close(store);
+	free(bytes);
+}
+END_TEST
+
+START_TEST(bytes_of_a_model_go_with_the_last_that_has_them)
+{
+	struct store *store = open_here();
+
+	ck_assert_int_eq(put_model(store, "a", 1, 1000, NULL), STORE_OK);
+	ck_assert_int_eq(put_model(store, "b", 1, 1000, NULL), STORE_OK);
+	struct digest digest = put_ok(store, 1, 1000); /* as a module, too */
+	ck_assert_int_eq(count_blobs(), 1);
+	ck_assert_int_eq(put_model(store, "a", 2, 2000, NULL), STORE_OK);
+	ck_assert_int_eq(count_blobs(), 2);
+	ck_assert_int_eq(put_model(store, "a", 3, 500, NULL), STORE_OK);
+	ck_assert_int_eq(count_blobs(), 2);
+	ck_assert_int_eq(delete_model(store, "b", NULL), STORE_OK);
+	ck_assert_int_eq(status_and_free(get(store, &digest, true)), STORE_OK);
+	struct storecall call = STORECALL_INIT;
+	ck_assert_int_eq(status_and_free(ASK(store_module_delete(store, &digest, false, "me",
+	                                                         answer, &call))), STORE_OK);
+	ck_assert_int_eq(count_blobs(), 1);
+	ck_assert_int_eq(delete_model(store, "a", NULL), STORE_OK);
+	ck_assert_int_eq(count_blobs(), 0);
+	struct store_totals totals;
+	store_get_totals(store, &totals);
+	ck_assert_uint_eq(totals.models, 0);
+	ck_assert_uint_eq(totals.model_bytes, 0);
+	ck_assert_int_eq(delete_model(store, "a", NULL), STORE_E_NOT_FOUND);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(a_model_is_replaced_only_if_the_condition_holds)
+{
+	struct store_condition absent = { .match = STORE_MATCH_ABSENT };
+	struct store_condition first = { STORE_MATCH_DIGEST, digest_of_seed(1, 1000) };
+	struct store *store = open_here();
+
+	ck_assert_int_eq(put_model(store, "a", 1, 1000, &first), STORE_E_CONFLICT);
+	ck_assert_int_eq(put_model(store, "a", 1, 1000, &absent), STORE_OK);
+	ck_assert_int_eq(put_model(store, "a", 2, 1000, &absent), STORE_E_CONFLICT);
+	ck_assert_int_eq(put_model(store, "a", 2, 1000, &first), STORE_OK);
+	ck_assert_int_eq(delete_model(store, "a", &first), STORE_E_CONFLICT);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(models_are_listed_in_pages_by_name)
+{
+	struct store *store = open_here();
+	struct storecall call = STORECALL_INIT;
+	static const char *const names[] = { "c", "a", "b", "Z", "a.b" };
+	static const char *const in_order[] = { "Z", "a", "a.b", "b", "c" };
+	char after[STORE_NAME_MAX + 1] = "";
+	size_t seen = 0;
+
+	for (size_t i = 0; i < 5; i++)
+		ck_assert_int_eq(put_model(store, names[i], i, 100, NULL), STORE_OK);
+	for (bool more = true; more;) {
+		struct store_reply *reply = ASK(store_model_list(store, after, 2, answer, &call));
+		ck_assert_int_eq(reply->error.status, STORE_OK);
+		for (size_t i = 0; i < reply->model_count; i++)
+			ck_assert_str_eq(reply->models[i].name, in_order[seen++]);
+		strcpy(after, reply->models[reply->model_count - 1].name);
+		more = reply->has_next;
+		store_reply_free(reply);
+	}
+	ck_assert_uint_eq(seen, 5);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(a_damaged_model_is_not_handed_out_and_repaired_by_a_new_put)
+{
+	static const char *const damage[] = {
+		"UPDATE chunk SET data = zeroblob(length(data)) WHERE n = 1",
+		"DELETE FROM chunk WHERE n = 1",
+		"UPDATE model SET info = '{}'",
+		"UPDATE model SET format = 'onnx'",
+	};
+	struct store *store = open_here();
+
+	ck_assert_int_eq(put_model(store, "a", 1, 2 * CHUNK_BYTES, NULL), STORE_OK);
+	store_close(store);
+	tamper(damage[_i]);
+	store = open_here();
+	ck_assert_int_eq(status_and_free(get_model(store, "a", true)), STORE_E_DAMAGED);
+	ck_assert_int_eq(put_model(store, "a", 1, 2 * CHUNK_BYTES, NULL), STORE_OK);
+	ck_assert_int_eq(status_and_free(get_model(store, "a", true)), STORE_OK);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(what_cannot_be_a_model_is_refused)
+{
+	static const char *const bad[] = { "", ".a", "-a", "a/b", "a b", NULL };
+	struct store *store = open_here();
+	struct store_model_put model = { .bytes = (const uint8_t *)"a", .size_bytes = 1,
+		                         .format = "onnx", .info = "{}" };
+
+	for (size_t i = 0; bad[i] != NULL; i++) {
+		model.name = bad[i];
+		ck_assert_int_eq(store_model_put(store, &model, NULL, NULL), STORE_E_ARGUMENT);
+	}
+	model.name = "a"; /* and not of that digest */
+	struct storecall call = STORECALL_INIT;
+	ck_assert_int_eq(status_and_free(ASK(store_model_put(store, &model, answer, &call))),
+	                 STORE_E_ARGUMENT);
+	model.size_bytes = 0;
+	ck_assert_int_eq(store_model_put(store, &model, NULL, NULL), STORE_E_ARGUMENT);
+	store_close(store);
+}
+END_TEST
+
 /* ---- tags ---- */
 
 START_TEST(a_tag_is_compared_and_swapped)
@@ -926,12 +1114,15 @@ START_TEST(a_quick_check_finds_a_broken_tree)
 }
 END_TEST
 
+#define MIGRATIONS_MAX 16
+
 START_TEST(migrations_go_forward_after_a_copy)
 {
 	static const struct migration more[] = { { "CREATE TABLE a (x) STRICT" },
 		                                 { "ALTER TABLE module ADD COLUMN extra TEXT" },
 		                                 { "CREATE TABLE b (y INTEGER) STRICT" } };
-	struct migration all[3];
+	const int64_t base = (int64_t)schema_migration_count;
+	struct migration all[MIGRATIONS_MAX];
 	struct store *store = open_here();
 	struct store_error err = { 0 };
 	struct db db;
@@ -939,36 +1130,55 @@ START_TEST(migrations_go_forward_after_a_copy)
 
 	put_ok(store, 1, 300000);
 	store_close(store);
-	all[0] = schema_migrations[0];
-	all[1] = more[1];
-	all[2] = more[2];
+	ck_assert_int_le(base + 2, MIGRATIONS_MAX);
+	memcpy(all, schema_migrations, sizeof all[0] * schema_migration_count);
+	all[base] = more[1];
+	all[base + 1] = more[2];
 	ck_assert_int_eq(db_open(&db, catalogue_path(), DB_WRITER, &err), STORE_OK);
-	ck_assert_msg(schema_migrate(&db, catalogue_path(), all, 3, &err) == STORE_OK, "%s",
-	              err.message);
-	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 3);
+	ck_assert_msg(schema_migrate(&db, catalogue_path(), all, (size_t)base + 2, &err) ==
+	                  STORE_OK, "%s", err.message);
+	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), base + 2);
 	db_close(&db);
 
-	snprintf(copy, sizeof copy, "%s.version-1", catalogue_path());
+	snprintf(copy, sizeof copy, "%s.version-%d", catalogue_path(), (int)base);
 	struct stat st;
 	ck_assert_int_eq(stat(copy, &st), 0);
 	ck_assert_int_eq(st.st_mode & 0777, 0600);
 	ck_assert_int_eq(db_open(&db, copy, DB_WRITER, &err), STORE_OK);
-	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 1);
+	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), base);
 	ck_assert_int_eq(db_query_int(&db, "SELECT count(*) FROM chunk"), 2);
 	db_close(&db);
 
-	all[2] = more[0]; /* not STRICT: fails half way, nothing of it stays */
-	all[1] = (struct migration){ "CREATE TABLE c (y INTEGER) STRICT; CREATE TABLE c (z)" };
+	all[base + 1] = more[0]; /* not STRICT: fails half way, nothing of it stays */
+	all[base] = (struct migration){ "CREATE TABLE c (y INTEGER) STRICT; CREATE TABLE c (z)" };
 	remove_place();
 	ck_assert_int_eq(mkdir(directory, 0700), 0);
 	store_close(open_here());
 	ck_assert_int_eq(db_open(&db, catalogue_path(), DB_WRITER, &err), STORE_OK);
-	ck_assert_int_ne(schema_migrate(&db, catalogue_path(), all, 3, &err), STORE_OK);
+	ck_assert_int_ne(schema_migrate(&db, catalogue_path(), all, (size_t)base + 2, &err),
+	                 STORE_OK);
 	db_clear(&db);
-	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), 1);
+	ck_assert_int_eq(db_query_int(&db, "PRAGMA user_version"), base);
 	ck_assert_int_eq(db_query_int(&db, "SELECT count(*) FROM sqlite_schema WHERE name = 'c'"),
 	                 0);
 	db_close(&db);
+}
+END_TEST
+
+START_TEST(a_catalogue_of_the_first_version_is_brought_up_to_date)
+{
+	struct store_error err = { 0 };
+	struct db db;
+
+	close(open(catalogue_path(), O_RDWR | O_CREAT, 0600));
+	ck_assert_int_eq(db_open(&db, catalogue_path(), DB_WRITER, &err), STORE_OK);
+	ck_assert_int_eq(schema_migrate(&db, catalogue_path(), schema_migrations, 1, &err),
+	                 STORE_OK);
+	db_close(&db);
+	struct store *store = open_here();
+	put_ok(store, 1, 1000);
+	ck_assert_int_eq(put_model(store, "m", 1, 1000, NULL), STORE_OK);
+	store_close(store);
 }
 END_TEST
 
@@ -1412,6 +1622,14 @@ unit_suite(void)
 	tcase_add_test(tcase, a_list_is_read_in_pages_newest_first);
 	tcase_add_loop_test(tcase, a_list_is_filtered, 0,
 	                    sizeof filter_cases / sizeof filter_cases[0]);
+	tcase_add_loop_test(tcase, a_model_is_read_as_it_was_put_also_after_reopening, 0,
+	                    sizeof sizes / sizeof sizes[0]);
+	tcase_add_test(tcase, bytes_of_a_model_go_with_the_last_that_has_them);
+	tcase_add_test(tcase, a_model_is_replaced_only_if_the_condition_holds);
+	tcase_add_test(tcase, models_are_listed_in_pages_by_name);
+	tcase_add_loop_test(tcase, a_damaged_model_is_not_handed_out_and_repaired_by_a_new_put, 0,
+	                    4);
+	tcase_add_test(tcase, what_cannot_be_a_model_is_refused);
 	tcase_add_test(tcase, a_tag_is_compared_and_swapped);
 	tcase_add_test(tcase, of_each_name_the_latest_changes_are_kept);
 	tcase_add_test(tcase, a_put_whose_tag_conflicts_stores_nothing);
@@ -1431,6 +1649,7 @@ unit_suite(void)
 	tcase_add_test(tcase, what_is_no_database_is_refused_and_not_touched);
 	tcase_add_test(tcase, a_quick_check_finds_a_broken_tree);
 	tcase_add_test(tcase, migrations_go_forward_after_a_copy);
+	tcase_add_test(tcase, a_catalogue_of_the_first_version_is_brought_up_to_date);
 	tcase_add_test(tcase, ten_thousand_modules_open_within_a_second);
 	tcase_add_test(tcase, a_full_queue_says_busy_and_loses_nothing);
 	tcase_add_test(tcase, below_the_floor_nothing_new_is_taken);
