@@ -6,12 +6,12 @@
  *   load_jpg, load_png, load_image
  *       (ptr image, len, width, height, type, ptr pixels, len) -> 0, or 1: whatever is wrong
  *
- * Both give the same pixels: bilinear with the corners on each other, alpha multiplied, floats that are
- * byte / 255. That is what the second generation did until 0.14, and the first one always. Later
- * versions of it resize with antialiasing, drop alpha and raise floats to the power of 2.2; of the two
- * the older is taken because programs of both generations then see the same, because byte / 255 is
- * what models are trained on, and because it can be said in one formula. From the later versions is that
- * load_jpg and load_png take either format.
+ * Both give the same pixels: bilinear with the corners on each other, alpha multiplied, floats
+ * that are byte / 255. That is what the second generation did until 0.14, and the first one always.
+ * Later versions of it resize with antialiasing, drop alpha and raise floats to the power of 2.2.
+ * The older is taken because programs of both generations then see the same, because byte / 255 is
+ * what models are trained on, and because it can be said in one formula. From the later versions
+ * is that load_jpg and load_png take either format.
  *
  * The first generation does not say how long its pixels are: they have to lie in the memory, or the
  * guest traps.

@@ -1,8 +1,8 @@
 /*
  * image.h - what the parts of the plug-in share.
  *
- * guest.c is for programs (host functions), operation.c for the sandbox and for people. Guests' pictures
- * are decoded by the operation `decode`, whose words the host functions use.
+ * guest.c is for programs (host functions), operation.c for the sandbox and for people. Guests'
+ * pictures are decoded by the operation `decode`, whose words the host functions use.
  */
 #pragma once
 

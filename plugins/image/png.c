@@ -1,6 +1,6 @@
 /*
- * png.c - PNG, by libpng. Only the chunks that make the pixels are looked at, and a wrong checksum of
- * any chunk is an error.
+ * png.c - PNG, by libpng. Only the chunks that make the pixels are looked at, and a wrong checksum
+ * of any chunk is an error.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -228,7 +228,8 @@ png_start(struct source *source, uint32_t width_min, uint32_t height_min, struct
 	png->rows = size_bytes <= SIZE_MAX ? calloc(1, (size_t)size_bytes) : NULL;
 	if (png->rows == NULL)
 		return vm_plugin_fail(source->host, err, VM_E_NOMEM,
-		                      "out of memory for %u x %u pixels", info->width, info->height);
+		                      "out of memory for %u x %u pixels", info->width,
+		                      info->height);
 	return info->is_progressive ? read_interlaced(png, err) : VM_OK;
 }
 

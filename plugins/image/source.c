@@ -33,7 +33,8 @@ source_open(const struct vm_plugin_host *host, struct vm_str bytes, enum picture
 		                      "%zu bytes are neither a JPEG nor a PNG picture", bytes.len);
 	const uint8_t *head = (const uint8_t *)bytes.data;
 	return vm_plugin_fail(host, err, VM_E_DATA,
-	                      "neither a JPEG nor a PNG picture: it starts with %02x %02x %02x %02x",
+	                      "neither a JPEG nor a PNG picture: it starts with "
+	                      "%02x %02x %02x %02x",
 	                      head[0], head[1], head[2], head[3]);
 }
 
@@ -52,7 +53,8 @@ source_start(struct source *source, uint64_t pixels_max, uint32_t width_min, uin
 
 	if (pixels > pixels_max)
 		return vm_plugin_fail(source->host, err, VM_E_LIMIT,
-		                      "the picture has %u x %u pixels, the limit pixels_max is %llu",
+		                      "the picture has %u x %u pixels, the limit pixels_max is "
+		                      "%llu",
 		                      source->info.width, source->info.height,
 		                      (unsigned long long)pixels_max);
 	return source->kind->start(source, width_min, height_min, err);

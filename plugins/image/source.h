@@ -6,13 +6,13 @@
  * what a decoder would only warn of counts too, when it means that data is missing.
  *
  * The libraries' errors are longjmp. Each call into one is a step (a function without anything to
- * release) run by attempt() in jpeg.c and png.c; all that a decoder holds hangs on its source, which
- * source_free releases.
+ * release) run by attempt() in jpeg.c and png.c; all that a decoder holds hangs on its source,
+ * which source_free releases.
  *
  * What a row has: grey is replicated; 16 bits become 8, rounded; palettes are looked up; alpha is
  * multiplied into the colours (transparent becomes black) or dropped; CMYK is multiplied out, and
- * taken as inverted when there is an Adobe marker, as that program writes it. Gamma, colour profiles
- * and the orientation in EXIF are ignored.
+ * taken as inverted when there is an Adobe marker, as that program writes it. Gamma, colour
+ * profiles and the orientation in EXIF are ignored.
  *
  * Owns:    decoder and rows
  * Borrows: the bytes, which must outlive the source
@@ -27,7 +27,8 @@ enum picture_format { PICTURE_AUTO, PICTURE_JPEG, PICTURE_PNG };
 /* What a file says about its picture. */
 struct picture_info {
 	enum picture_format format;
-	const char *colour; /* "grey", "grey-alpha", "rgb", "rgba", "palette"; "ycbcr", "cmyk", "ycck" */
+	const char *colour; /* "grey", "grey-alpha", "rgb", "rgba", "palette", "ycbcr", "cmyk",
+	                       "ycck" */
 	uint32_t width;
 	uint32_t height;
 	uint32_t depth;      /* bits of a sample, of an index into the palette */
@@ -71,8 +72,8 @@ VM_MUST_CHECK enum vm_status source_open(const struct vm_plugin_host *host, stru
 void source_free(struct source *source);
 
 /*
- * Prepare for rows. With a width_min and height_min above 0, the decoder may give a smaller picture, of no
- * less than that: the same one, as if made from the means of its blocks.
+ * Prepare for rows. With a width_min and height_min above 0, the decoder may give a smaller
+ * picture, of no less than that: the same one, as if made from the means of its blocks.
  *
  * Returns VM_E_LIMIT more pixels than pixels_max
  *         VM_E_DATA, VM_E_NOMEM

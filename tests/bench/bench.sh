@@ -24,6 +24,11 @@ echo "== instances and calls"
 "$bench/call" "$guests/calc.wasm"
 "$bench/stop" "$guests/loop.wasm"
 
+if [ -x "$bench/image" ]; then
+	echo "== a picture"
+	"$bench/image" "$top_builddir/plugins/.libs" "$bench/image_guest.wasm"
+fi
+
 echo "== compiling 20,000 functions"
 "$PYTHON" "$top_srcdir/tests/bench/large.py" "$work/large.wasm"
 for level in fast best; do

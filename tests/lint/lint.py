@@ -129,7 +129,8 @@ def check_quoted(path, number, name, row, report):
 
 def check_library(path, number, name, row, report):
     for pattern, folders in LIBRARIES.items():
-        if re.fullmatch(pattern, name) and row not in folders:
+        allowed = any(path.startswith(folder + "/") for folder in folders)
+        if re.fullmatch(pattern, name) and not allowed:
             report.add(path, number, "%s must not use <%s>" % (row, name))
 
 

@@ -4,8 +4,9 @@
  *
  *     FUNCTION WIDTH HEIGHT TYPE PIXELS-BYTES IMAGE-BYTES IMAGE-AT PIXELS-AT
  *
- * An address (AT) of 0 is that of a buffer here. The answer is a line: the result, whether it is "clean"
- * (nothing outside of the pixels was written, nothing at all on failure) or "dirty", and the pixels.
+ * An address (AT) of 0 is that of a buffer here. The answer is a line: the result, whether it is
+ * "clean" (nothing outside of the pixels was written, nothing at all on failure) or "dirty", and
+ * the pixels.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ FUNCTIONS(LEGACY, CURRENT)
 
 #define UNTOUCHED 0xaa
 
-static uint8_t pixels[1 << 20];
+static uint8_t pixels[1 << 15];
 
 struct step {
 	char function[64];

@@ -105,6 +105,7 @@ jpegs_make(const char *name, unsigned width, unsigned height, size_t *out_len)
 	jpeg_scan_info scans[1 + 3 * (DCTSIZE2 - 1)];
 	unsigned char *bytes = NULL;
 	unsigned long len = 0;
+	const unsigned components = (unsigned)kind->components;
 
 	c.err = jpeg_std_error(&manager);
 	jpeg_create_compress(&c);
@@ -132,9 +133,9 @@ jpegs_make(const char *name, unsigned width, unsigned height, size_t *out_len)
 	if (row == NULL)
 		abort();
 	for (unsigned y = 0; y < height; y++) {
-		for (unsigned i = 0; i < width * (unsigned)kind->components; i++)
-			row[i] = kind->has_edges ? tiles(i, y) : pattern(i / (unsigned)kind->components, y,
-			                 i % (unsigned)kind->components);
+		for (unsigned i = 0; i < width * components; i++)
+			row[i] = kind->has_edges ? tiles(i, y)
+			                         : pattern(i / components, y, i % components);
 		(void)jpeg_write_scanlines(&c, &row, 1);
 	}
 	free(row);

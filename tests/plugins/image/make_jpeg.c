@@ -1,6 +1,6 @@
 /*
- * make_jpeg.c - make_jpeg KIND WIDTH HEIGHT: two lines of hexadecimal digits, the file, and the pixels
- * in it as the library decodes them.
+ * make_jpeg.c - make_jpeg KIND WIDTH HEIGHT: two lines of hexadecimal digits, the file, and the
+ * pixels in it as the library decodes them.
  */
 #include <stdio.h>
 #include <stdlib.h>

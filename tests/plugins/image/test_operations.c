@@ -1,8 +1,7 @@
 /*
  * test_operations.c - the operations of wasmedge_image: what they answer, and what they refuse.
  *
- * DAMAGED_COUNT says how many damaged files are tried (1000), ALLOCATIONS_MAX how many allocations get
- * to fail in each case.
+ * DAMAGED_COUNT says how many damaged files are tried (1000).
  */
 #include <dirent.h>
 #include <png.h>
@@ -390,8 +389,9 @@ START_TEST(limits_are_kept)
 
 	struct vm_str file = jpeg("full", 64, 32);
 	for (int is_enough = 0; is_enough < 2; is_enough++) {
-		const struct vm_plugins_setting setting = { "wasmedge_image", c->option,
-			                                    is_enough ? c->enough : c->value, NULL };
+		const char *value = is_enough ? c->enough : c->value;
+		const struct vm_plugins_setting setting = { "wasmedge_image", c->option, value,
+			                                    NULL };
 
 		load_with(&setting, 1);
 		enum vm_status st = operate("decode", c->json, file);
@@ -447,7 +447,8 @@ START_TEST(refusals_say_what_and_where)
 		drop(file);
 	}
 	ck_assert_int_eq(operate("decode", "", VM_STR("GIF89a")), VM_E_DATA);
-	ck_assert_str_eq(err.message, "neither a JPEG nor a PNG picture: it starts with 47 49 46 38");
+	ck_assert_str_eq(err.message,
+	                 "neither a JPEG nor a PNG picture: it starts with 47 49 46 38");
 	ck_assert_int_eq(operate("info", "", VM_STR("")), VM_E_DATA);
 	ck_assert_int_eq(operate("info", "{\"format\":\"jpeg\"}", VM_STR("")), VM_E_DATA);
 	ck_assert_int_eq(operate("info", "{\"format\":\"png\"}", VM_STR("")), VM_E_DATA);
@@ -559,7 +560,8 @@ seeds_read(struct vm_str *seeds, int max)
 START_TEST(damaged_files_are_decoded_or_refused)
 {
 	static const char *const asks[] = {
-		"{}", "{\"width\":9,\"height\":7}", "{\"width\":3,\"height\":3,\"resize\":\"area\"}",
+		"{}", "{\"width\":9,\"height\":7}",
+		"{\"width\":3,\"height\":3,\"resize\":\"area\"}",
 	};
 	static const struct vm_plugins_setting settings[] = {
 		{ "wasmedge_image", "pixels_max", "262144", NULL },
@@ -584,8 +586,8 @@ START_TEST(damaged_files_are_decoded_or_refused)
 		bytes = realloc(bytes, len);
 		enum vm_status st = operate("decode", asks[random_below(COUNT(asks))],
 		                            (struct vm_str){ (const char *)bytes, len });
-		ck_assert_msg(st == VM_OK || st == VM_E_DATA || st == VM_E_LIMIT, "round %ld: %s %s",
-		              round, vm_status_text(st), err.message);
+		ck_assert_msg(st == VM_OK || st == VM_E_DATA || st == VM_E_LIMIT,
+		              "round %ld: %s %s", round, vm_status_text(st), err.message);
 		ck_assert_msg(st == VM_OK || err.message[0] != '\0', "round %ld", round);
 		refused += st != VM_OK;
 		free(bytes);
