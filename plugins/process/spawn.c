@@ -2,13 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,51 +127,64 @@ open_input(const struct request *request, int *out)
 	return fd >= 0 ? 0 : errno;
 }
 
-/* The attributes and what happens to descriptors. Returns an error number. */
+/*
+ * In the child, which has the parent's memory until it is another program: only system calls.
+ * Returns an error number when it could not become one.
+ */
 static int
-prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *actions, const int standard[3])
+become(const struct request *request, char **argv, const int standard[3], pid_t parent)
 {
+	static char *const no_variables[] = { NULL };
+	const struct sigaction standard_action = { .sa_handler = SIG_DFL };
 	sigset_t none;
-	sigset_t all;
-	int error = 0;
 
+	/* Whoever ends this process ends its commands, too. */
+	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		return errno;
+	if (getppid() != parent)
+		return ESRCH;
+	for (int i = 0; i < 3; i++) {
+		if (dup2(standard[i], i) < 0)
+			return errno;
+	}
+	if (close_range(3, UINT_MAX, 0) != 0)
+		return errno;
+	for (int signal = 1; signal < NSIG; signal++)
+		(void)sigaction(signal, &standard_action, NULL); /* not all can be set */
 	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	for (int i = 0; i < 3 && error == 0; i++)
-		error = posix_spawn_file_actions_adddup2(actions, standard[i], i);
-	if (error == 0)
-		error = posix_spawn_file_actions_addclosefrom_np(actions, 3);
-	if (error == 0)
-		error = posix_spawnattr_setsigmask(attr, &none);
-	if (error == 0)
-		error = posix_spawnattr_setsigdefault(attr, &all);
-	if (error == 0)
-		error = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-		                                           POSIX_SPAWN_SETSIGDEF);
-	return error;
+	if (sigprocmask(SIG_SETMASK, &none, NULL) != 0)
+		return errno;
+	(void)execvpe(request->name, argv,
+	              request->env.count > 0 ? request->env.word : no_variables);
+	return errno;
 }
 
-/* Returns an error number. */
+/*
+ * posix_spawn has no PR_SET_PDEATHSIG, and fork would copy the page tables of a large process.
+ * Signals are blocked, so that no handler runs on a stack that two processes have. Returns an error
+ * number.
+ */
 static int
 spawn(const struct request *request, char **argv, const int standard[3], pid_t *out_pid)
 {
-	static char *const no_variables[] = { NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
+	const pid_t parent = getpid();
+	volatile int error = 0;
+	sigset_t all;
+	sigset_t before;
 
-	int error = posix_spawn_file_actions_init(&actions);
-	if (error != 0)
-		return error;
-	error = posix_spawnattr_init(&attr);
-	if (error == 0) {
-		error = prepare(&attr, &actions, standard);
-		if (error == 0)
-			error = posix_spawnp(out_pid, request->name, &actions, &attr, argv,
-			                     request->env.count > 0 ? request->env.word
-			                                            : no_variables);
-		(void)posix_spawnattr_destroy(&attr);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	const pid_t pid = vfork();
+	if (pid == 0) {
+		error = become(request, argv, standard, parent);
+		_exit(127);
 	}
-	(void)posix_spawn_file_actions_destroy(&actions);
+	if (pid < 0)
+		error = errno;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (pid > 0 && error != 0)
+		(void)waitpid(pid, NULL, 0);
+	*out_pid = pid;
 	return error;
 }
 

@@ -5,6 +5,7 @@
  * given and no others, and signals as if nobody had touched them. Its input is a file in memory, so
  * that nobody has to feed it. When it ends, is out of time, or the guest is to stop, everything
  * that is left in its process group is killed: nothing that a guest started goes on without it.
+ * The command itself ends with this process, however that ends.
  *
  * Owns:    the outcome's bytes
  * Threads: that of the calling guest

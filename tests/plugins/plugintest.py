@@ -48,6 +48,12 @@ def run(*words, program="wasmedge", stdin=b"", ignores_pipes=False, **variables)
     return Done(process, time.monotonic() - start)
 
 
+def start(*words, program="wasmedge"):
+    """The same, still running."""
+    return subprocess.Popen([os.path.join(BUILD, program), *words], stdin=subprocess.DEVNULL,
+                            env=dict(os.environ, WASMEDGE_PLUGIN_PATH=PLUGINS))
+
+
 def guest(folder, name=None):
     """The file of a guest of tests/plugins/FOLDER, which is called as the folder by default."""
     return os.path.join(BUILD, "tests", "plugins", folder, (name or folder) + ".wasm")

@@ -7,7 +7,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from plugintest import guest, main, run  # noqa: E402
+from plugintest import guest, main, run, start  # noqa: E402
 
 PROCESS = guest("process")
 
@@ -131,6 +131,19 @@ def test_nothing_outlives_its_run():
         done = allowed(*sh("sleep 1000 & echo $! > %s; echo text" % mark, "run", "out")).is_(
             0, "run 0\n[text\n]\n")
         assert done.seconds < 30, done.seconds
+        assert is_gone(int(open(mark, encoding="ascii").read()))
+
+
+def test_a_command_ends_with_the_program():
+    with tempfile.TemporaryDirectory() as folder:
+        mark = os.path.join(folder, "pid")
+        program = start("--allow-command-all", PROCESS,
+                        *sh("echo $$ > %s.new; mv %s.new %s; exec sleep 1000" % (mark, mark, mark),
+                            "run"))
+        while not os.path.exists(mark) and program.poll() is None:
+            time.sleep(0.01)
+        program.kill()
+        program.wait()
         assert is_gone(int(open(mark, encoding="ascii").read()))
 
 
