@@ -11,7 +11,6 @@
 enum outcome {
 	PASSED,
 	FAILED,
-	SKIPPED_TEXT,        /* a module in the text format */
 	SKIPPED_UNSUPPORTED, /* a module that no tier here runs */
 	SKIPPED_THREADS,
 	NOT_COUNTED,
@@ -156,6 +155,20 @@ is_text(const json_t *command)
 	       (len > 4 && strcmp(name + len - 4, ".wat") == 0);
 }
 
+static enum vm_status
+load_text(struct script *s, const uint8_t *text, size_t len, struct vm_module **out)
+{
+	uint8_t *bytes = NULL;
+	size_t bytes_len;
+
+	enum vm_status st = vm_text_parse(s->engine, (const char *)text, len, 0, &bytes, &bytes_len,
+	                                  &s->err);
+	if (st == VM_OK)
+		st = vm_module_load(s->engine, bytes, bytes_len, out, &s->err);
+	vm_text_free(s->engine, bytes);
+	return st;
+}
+
 /* Load the file that the command names, which lies beside the script. s->err says why not. */
 static enum vm_status
 load(struct script *s, const json_t *command, struct vm_module **out)
@@ -173,7 +186,8 @@ load(struct script *s, const json_t *command, struct vm_module **out)
 		                    strerror(errno));
 	/* From a block of exactly its size, so that a sanitizer sees reads beyond it. */
 	bytes = allocate(bytes, len, 1);
-	enum vm_status st = vm_module_load(s->engine, bytes, len, out, &s->err);
+	enum vm_status st = is_text(command) ? load_text(s, bytes, len, out)
+	                                     : vm_module_load(s->engine, bytes, len, out, &s->err);
 	free(bytes);
 	if (st != VM_OK)
 		return st;
@@ -230,9 +244,7 @@ run_module(struct script *s, const json_t *command)
 {
 	struct slot slot = { .outcome = PASSED };
 
-	if (is_text(command))
-		slot.outcome = SKIPPED_TEXT;
-	else if (load(s, command, &slot.module) != VM_OK)
+	if (load(s, command, &slot.module) != VM_OK)
 		slot.outcome = fail_with(s, "does not load");
 	else if (!s->options->validate_only)
 		(void)instantiate(s, &slot);
@@ -246,9 +258,7 @@ run_definition(struct script *s, const json_t *command)
 	const struct vm_str name = json_str(command, "name");
 	struct slot slot = { .outcome = PASSED };
 
-	if (is_text(command))
-		slot.outcome = SKIPPED_TEXT;
-	else if (load(s, command, &slot.module) != VM_OK)
+	if (load(s, command, &slot.module) != VM_OK)
 		slot.outcome = fail_with(s, "does not load");
 	s->definition = slot;
 	if (name.data != NULL)
@@ -495,8 +505,6 @@ assert_refused(struct script *s, const json_t *command, bool malformed)
 {
 	struct vm_module *module;
 
-	if (is_text(command))
-		return SKIPPED_TEXT;
 	enum vm_status st = load(s, command, &module);
 	if (st == VM_OK)
 		return fail(s, "accepted, expected: %s",
@@ -528,8 +536,6 @@ assert_no_instance(struct script *s, const json_t *command, bool traps)
 {
 	struct slot slot = { .outcome = PASSED };
 
-	if (is_text(command))
-		return SKIPPED_TEXT;
 	if (load(s, command, &slot.module) != VM_OK)
 		return fail_with(s, "does not load");
 	if (s->options->validate_only)
@@ -618,7 +624,6 @@ count_outcome(struct script *s, const json_t *command, enum outcome outcome)
 		tally->failed++;
 	else if (outcome != NOT_COUNTED)
 		tally->skipped++;
-	tally->text_form += outcome == SKIPPED_TEXT;
 	tally->unsupported += outcome == SKIPPED_UNSUPPORTED;
 	tally->no_threads += outcome == SKIPPED_THREADS;
 	if (s->options->verbose && outcome == FAILED)

@@ -14,7 +14,6 @@
 struct tally {
 	uint32_t total;     /* commands of the file, those of threads too */
 	uint32_t passed, failed, skipped;
-	uint32_t text_form; /* of the skipped: modules in the text format, and what needs them */
 	uint32_t unsupported; /* of the skipped: modules that no tier here runs */
 	uint32_t no_threads;  /* of the skipped: commands about threads of the host */
 	uint32_t late;      /* malformed modules that only validation refused */

@@ -187,7 +187,6 @@ add_tally(struct tally *sum, const struct tally *part)
 	sum->passed += part->passed;
 	sum->failed += part->failed;
 	sum->skipped += part->skipped;
-	sum->text_form += part->text_form;
 	sum->unsupported += part->unsupported;
 	sum->no_threads += part->no_threads;
 	sum->late += part->late;
@@ -306,8 +305,6 @@ print_notes(const struct run *run)
 {
 	const struct tally *sum = &run->sum;
 
-	if (sum->text_form > 0)
-		printf("skipped, text format: %u\n", (unsigned)sum->text_form);
 	if (sum->unsupported > 0)
 		printf("skipped, feature that no tier here runs: %u\n", (unsigned)sum->unsupported);
 	if (sum->no_threads > 0)

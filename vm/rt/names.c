@@ -1,90 +1,11 @@
 #include "vm/rt/names.h"
 
-#include <string.h>
-#include <sys/random.h>
-#include <time.h>
-
-/* --- SipHash-1-3 ---------------------------------------------------------------------------- */
-
-struct sip {
-	uint64_t v0, v1, v2, v3;
-};
-
-static uint64_t
-rotate(uint64_t x, int by)
-{
-	return x << by | x >> (64 - by);
-}
-
-static void
-sip_round(struct sip *s)
-{
-	s->v0 += s->v1;
-	s->v1 = rotate(s->v1, 13) ^ s->v0;
-	s->v0 = rotate(s->v0, 32);
-	s->v2 += s->v3;
-	s->v3 = rotate(s->v3, 16) ^ s->v2;
-	s->v0 += s->v3;
-	s->v3 = rotate(s->v3, 21) ^ s->v0;
-	s->v2 += s->v1;
-	s->v1 = rotate(s->v1, 17) ^ s->v2;
-	s->v2 = rotate(s->v2, 32);
-}
-
-static void
-sip_word(struct sip *s, uint64_t word)
-{
-	s->v3 ^= word;
-	sip_round(s);
-	s->v0 ^= word;
-}
-
-/* A string, ended by a word that holds its last bytes and its length. */
-static void
-sip_string(struct sip *s, struct vm_str str)
-{
-	uint64_t word;
-	size_t at = 0;
-
-	for (; str.len - at >= 8; at += 8) {
-		memcpy(&word, str.data + at, 8);
-		sip_word(s, word);
-	}
-	word = 0;
-	if (str.len > at)
-		memcpy(&word, str.data + at, str.len - at);
-	sip_word(s, word ^ (uint64_t)str.len << 56);
-}
-
-static uint64_t
-hash_of(const struct name_table *table, struct vm_str module, struct vm_str name)
-{
-	struct sip s = {
-		table->key[0] ^ 0x736f6d6570736575,
-		table->key[1] ^ 0x646f72616e646f6d,
-		table->key[0] ^ 0x6c7967656e657261,
-		table->key[1] ^ 0x7465646279746573,
-	};
-
-	sip_string(&s, module);
-	sip_string(&s, name);
-	s.v2 ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-}
-
-/* --- the table ------------------------------------------------------------------------------ */
+#include "vm/base/str.h"
 
 void
 names_init(struct name_table *table)
 {
-	*table = (struct name_table){ .room = 0 };
-	if (getrandom(table->key, sizeof(table->key), GRND_NONBLOCK) != sizeof(table->key)) {
-		/* Early at boot: a guess is still no use to a guest. */
-		table->key[0] = (uintptr_t)table ^ (uint64_t)time(NULL) << 32;
-		table->key[1] = (uint64_t)clock() * 0x9e3779b97f4a7c15;
-	}
+	*table = (struct name_table){ .key = hash_key_new() };
 }
 
 void
@@ -93,12 +14,6 @@ names_clear(struct name_table *table, const struct vm_engine *engine)
 	engine_free(engine, table->entries);
 	table->entries = NULL;
 	table->room = table->count = 0;
-}
-
-static bool
-str_equal(struct vm_str a, struct vm_str b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 /* Where the names are, or would be. The table has room. */
@@ -121,7 +36,7 @@ names_find(const struct name_table *table, struct vm_str module, struct vm_str n
 {
 	if (table->room == 0)
 		return NULL;
-	return *place_of(table, hash_of(table, module, name), module, name);
+	return *place_of(table, hash_strings(&table->key, module, name), module, name);
 }
 
 static bool
@@ -150,7 +65,7 @@ names_put(struct name_table *table, const struct vm_engine *engine, struct name_
 	/* At most three quarters full: searches are short, and always end. */
 	if (table->count >= table->room / 4 * 3 && !enlarge(table, engine))
 		return false;
-	entry->hash = hash_of(table, entry->module, entry->name);
+	entry->hash = hash_strings(&table->key, entry->module, entry->name);
 	struct name_entry **place = place_of(table, entry->hash, entry->module, entry->name);
 	*out_old = *place;
 	table->count += *place == NULL;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "vm/base/hash.h"
 #include "vm/core/engine.h"
 
 /* Embedded first in what the table holds. */
@@ -21,7 +22,7 @@ struct name_table {
 	struct name_entry **entries; /* open addressing; NULL is empty */
 	size_t room;                 /* a power of two, or 0 */
 	size_t count;
-	uint64_t key[2];
+	struct hash_key key;
 };
 
 /* Chooses the key. */

@@ -11,6 +11,7 @@
 #include "vm/native.h"
 #include "vm/plugins.h"
 #include "vm/store.h"
+#include "vm/text.h"
 #include "vm/type.h"
 #include "vm/value.h"
 #include "vm/wasi.h"

@@ -1,0 +1,8 @@
+(module $m (import "a" "b" (func $i (param i32)))
+ (type $t (func (param i32 i32) (result i32)))
+ (memory (export "mem") 1)
+ (func $add (export "add") (type $t) (i32.add (local.get 0) (local.get 1)))
+ (func $f (param $x i32) (result i32) (local $y i64)
+   (if (result i32) (i32.eqz (local.get $x)) (then (i32.const 1)) (else (i32.mul (local.get $x) (call $f (i32.sub (local.get $x) (i32.const 1)))))))
+ (func $g block $a loop $b br $a br $b end $b end (br_table 0 0 0 (i32.const 1)))
+ (data (i32.const 0) "hi\00\u{48}"))

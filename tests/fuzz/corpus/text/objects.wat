@@ -1,0 +1,6 @@
+(module (rec (type $s (sub (struct (field $a i32) (field (mut i8))))) (type $t (sub $s (struct (field i32) (field (mut i8)) (field (ref null $s))))))
+ (type $arr (array (mut f64))) (tag $e (param i32)) (elem declare func $f) (table 2 (ref null $s) (ref.null $s))
+ (func $f (param $p (ref null $s)) (result i32) (local $l v128)
+  (block $h (result i32) (try_table (catch $e $h) (throw $e (struct.get $s $a (local.get $p)))) (unreachable))
+  (drop (ref.cast (ref $t) (local.get $p))) (drop (br_on_cast 0 anyref (ref null $arr) (ref.null any)))
+  (local.set $l (v128.const f32x4 nan:0x1 -inf 0x1.8p-3 1_0e-1)) (drop (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 (local.get $l) (local.get $l)))))
