@@ -38,6 +38,23 @@ static const struct endpoint endpoints[RPC_ROUTE_COUNT] = {
 	[RPC_ROUTE_INVOCATION_STDERR] = { NULL, invocation_stderr },
 	[RPC_ROUTE_INVOCATION_FILE] = { NULL, invocation_file },
 	[RPC_ROUTE_ACTIVITY] = { NULL, activity },
+	[RPC_ROUTE_PLUGIN_LIST] = { NULL, plugins_list },
+	[RPC_ROUTE_PLUGIN_GET] = { NULL, plugins_get },
+	[RPC_ROUTE_PLUGIN_CALL] = { plugins_call_begin, plugins_call },
+	[RPC_ROUTE_MODEL_LIST] = { NULL, model_list },
+	[RPC_ROUTE_MODEL_PUT] = { model_put_begin, model_put },
+	[RPC_ROUTE_MODEL_GET] = { NULL, model_get },
+	[RPC_ROUTE_MODEL_DELETE] = { NULL, model_delete },
+	[RPC_ROUTE_MODEL_INFER] = { model_infer_begin, model_infer },
+	[RPC_ROUTE_V2_SERVER] = { NULL, v2_server },
+	[RPC_ROUTE_V2_LIVE] = { NULL, livez },
+	[RPC_ROUTE_V2_READY] = { NULL, readyz },
+	[RPC_ROUTE_V2_MODEL] = { NULL, v2_model },
+	[RPC_ROUTE_V2_MODEL_READY] = { NULL, v2_model_ready },
+	[RPC_ROUTE_V2_INFER] = { model_infer_begin, model_infer },
+	[RPC_ROUTE_V2_VERSION] = { NULL, v2_model },
+	[RPC_ROUTE_V2_VERSION_READY] = { NULL, v2_model_ready },
+	[RPC_ROUTE_V2_VERSION_INFER] = { model_infer_begin, model_infer },
 	[RPC_ROUTE_LIVEZ] = { NULL, livez },
 	[RPC_ROUTE_READYZ] = { NULL, readyz },
 	[RPC_ROUTE_METRICS] = { NULL, metrics_report },
@@ -143,6 +160,8 @@ action_of(unsigned scope)
 		return AUTH_MODULES_READ;
 	if (scope == RPC_SCOPE_MODULES_WRITE)
 		return AUTH_MODULES_WRITE;
+	if (scope == RPC_SCOPE_PLUGINS)
+		return AUTH_PLUGINS;
 	return scope == RPC_SCOPE_INVOKE ? AUTH_INVOKE : AUTH_ADMIN;
 }
 
@@ -159,6 +178,13 @@ may(struct request *r)
 		/* A malformed one gets its own complaint, from callers that may invoke at all. */
 		if (rpc_match_ref(&r->match, &ref, NULL) == RPC_OK) {
 			rpc_ref_text(&ref, reference);
+			named = reference;
+		}
+	} else if (route->id == RPC_ROUTE_PLUGIN_GET || route->id == RPC_ROUTE_PLUGIN_CALL) {
+		struct rpc_str name = rpc_match_param(&r->match, "name");
+		if (name.len < sizeof reference) {
+			memcpy(reference, name.data, name.len);
+			reference[name.len] = '\0';
 			named = reference;
 		}
 	}

@@ -194,6 +194,24 @@ void invocation_stderr(struct request *request);
 void invocation_file(struct request *request);
 void activity(struct request *request);
 
+/* api_plugins.c */
+void plugins_list(struct request *request);
+void plugins_get(struct request *request);
+void plugins_call_begin(struct request *request);
+void plugins_call(struct request *request);
+
+/* api_models.c */
+void model_list(struct request *request);
+void model_put_begin(struct request *request);
+void model_put(struct request *request);
+void model_get(struct request *request);
+void model_delete(struct request *request);
+void model_infer_begin(struct request *request);
+void model_infer(struct request *request);
+void v2_server(struct request *request);
+void v2_model(struct request *request);
+void v2_model_ready(struct request *request);
+
 /* api_system.c */
 void livez(struct request *request);
 void readyz(struct request *request);

@@ -16,6 +16,7 @@
 #include "daemon/compile_wire.h"
 #include "daemon/daemon.h"
 #include "daemon/feed.h"
+#include "daemon/helper.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
 #include "daemon/programs.h"
@@ -997,28 +998,6 @@ compiler_forget(struct compiler *compiler, const struct digest *module)
 
 /* --- making and ending -------------------------------------------------------------------- */
 
-/* Beside our own program, which is where it was built; else where it was installed. */
-static void
-find_helper(const struct config *config, char *out, size_t size)
-{
-	char own[4000];
-
-	if (config->compile_helper[0] != '\0') {
-		snprintf(out, size, "%s", config->compile_helper);
-		return;
-	}
-	ssize_t len = readlink("/proc/self/exe", own, sizeof own - 1);
-	own[len > 0 ? len : 0] = '\0';
-	char *slash = strrchr(own, '/');
-	if (slash != NULL) {
-		*slash = '\0';
-		snprintf(out, size, "%s/" HELPER, own);
-		if (access(out, X_OK) == 0)
-			return;
-	}
-	snprintf(out, size, PKGLIBEXECDIR "/" HELPER);
-}
-
 struct compiler *
 compiler_new(struct daemon *daemon)
 {
@@ -1027,7 +1006,8 @@ compiler_new(struct daemon *daemon)
 	if (compiler == NULL)
 		return NULL;
 	compiler->daemon = daemon;
-	find_helper(daemon->config, compiler->helper, sizeof compiler->helper);
+	helper_find(HELPER, daemon->config->compile_helper, compiler->helper,
+	            sizeof compiler->helper);
 	return compiler;
 }
 

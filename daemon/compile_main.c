@@ -101,6 +101,8 @@ parse_options(int argc, char **argv, struct options *out)
 	uint64_t threads = jobs > 0 ? jobs : processors > 0 ? (uint64_t)processors : 1;
 	out->compile.jobs = (uint32_t)jobs;
 	out->limits.file_bytes = out->limits.memory_bytes;
+	out->limits.descriptors_kept = COMPILE_SAY_FD + 1;
+	out->limits.is_background = true;
 	out->limits.cpu_s = (time_ms / 1000 + 1) * threads;
 	return true;
 }

@@ -4,12 +4,15 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,11 +55,16 @@ void
 confine_resources(const struct confine_limits *limits)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)close_range(3, ~0u, 0);
-	(void)setpriority(PRIO_PROCESS, 0, PRIORITY);
-	(void)syscall(SYS_ioprio_set, IOPRIO_PROCESS, 0, IOPRIO_IDLE);
+	(void)close_range(limits->descriptors_kept, ~0u, 0);
+	if (limits->is_background) {
+		(void)setpriority(PRIO_PROCESS, 0, PRIORITY);
+		(void)syscall(SYS_ioprio_set, IOPRIO_PROCESS, 0, IOPRIO_IDLE);
+	}
 	set_limit(RLIMIT_CORE, 0);
-	set_limit(RLIMIT_CPU, limits->cpu_s);
+	if (limits->cpu_s > 0)
+		set_limit(RLIMIT_CPU, limits->cpu_s);
+	if (limits->descriptors_max > 0)
+		set_limit(RLIMIT_NOFILE, limits->descriptors_max);
 	set_limit(RLIMIT_FSIZE, limits->file_bytes);
 	if (!IS_SANITIZED)
 		set_limit(RLIMIT_AS, limits->memory_bytes);
@@ -167,25 +175,223 @@ static const struct sock_filter filter[] = {
 	RETURN(SECCOMP_RET_ALLOW),
 };
 
-bool
-confine_calls(void)
+static bool
+install(const struct sock_filter *code, size_t count)
 {
 	/* The kernel wants it writable, and does not write. */
 	union {
 		const struct sock_filter *given;
 		struct sock_filter *taken;
-	} code = { .given = filter };
-	const struct sock_fprog program = { sizeof filter / sizeof filter[0], code.taken };
+	} pointer = { .given = code };
+	const struct sock_fprog program = { (unsigned short)count, pointer.taken };
 
 	if (IS_SANITIZED)
 		return true;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
+
+bool
+confine_calls(void)
+{
+	return install(filter, sizeof filter / sizeof filter[0]);
+}
+
+/* --- only what is named ------------------------------------------------------------------- */
+
+/* Nothing in these reaches another process or changes a file, whatever the arguments are. */
+static const unsigned harmless[] = {
+	/* memory */
+	SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mincore, SYS_msync,
+	SYS_mlock, SYS_munlock, SYS_membarrier,
+	/* threads of our own, and waiting */
+	SYS_futex, SYS_set_robust_list, SYS_rseq, SYS_set_tid_address, SYS_sched_yield,
+	SYS_sched_getaffinity, SYS_sched_getparam, SYS_sched_getscheduler,
+	SYS_sched_get_priority_max, SYS_sched_get_priority_min, SYS_getcpu, SYS_gettid, SYS_exit,
+	SYS_exit_group, SYS_restart_syscall, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
+	SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_rt_sigpending, SYS_sigaltstack, SYS_ppoll,
+	SYS_pselect6, SYS_eventfd2, SYS_pipe2,
+	/* time, and who we are */
+	SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,
+	SYS_times, SYS_getrusage, SYS_sysinfo, SYS_uname, SYS_getrandom, SYS_getpid, SYS_getppid,
+	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getpriority,
+	/* files; those that are open for writing are ours */
+	SYS_read, SYS_readv, SYS_pread64, SYS_preadv, SYS_write, SYS_writev, SYS_pwrite64,
+	SYS_pwritev, SYS_lseek, SYS_close, SYS_close_range, SYS_dup, SYS_dup3, SYS_fstat,
+	SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_getdents64, SYS_getcwd,
+	SYS_fadvise64, SYS_statfs, SYS_fstatfs,
+#ifdef SYS_open
+	/* the older calls, which new machines do not have */
+	SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_getdents, SYS_poll, SYS_select, SYS_dup2,
+	SYS_time, SYS_arch_prctl, SYS_getrlimit,
+#endif
+#ifdef SYS_faccessat2
+	SYS_faccessat2,
+#endif
+#ifdef SYS_futex_waitv
+	SYS_futex_waitv,
+#endif
+};
+
+#define HARMLESS_COUNT (sizeof harmless / sizeof harmless[0])
+#define STRICT_MAX (2 * HARMLESS_COUNT + 100)
+
+#define ALLOW RETURN(SECCOMP_RET_ALLOW)
+#define ALLOW_CALL(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), ALLOW
+#define ABSENT_CALL(number) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), RETURN(ABSENT)
+/* Allowed if the lower half of the argument is this value. */
+#define ALLOW_VALUE(number, argument, value) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 4), LOAD(ARGUMENT_AT(argument)), \
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1), ALLOW, LOAD(NUMBER_AT)
+/* Allowed if the argument has none of the bits (is_set 0), or one of them (is_set 1). */
+#define ALLOW_BITS(number, argument, bits, is_set) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 4), LOAD(ARGUMENT_AT(argument)), \
+	    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (bits), (is_set) ? 0 : 1, (is_set) ? 1 : 0), \
+	    ALLOW, LOAD(NUMBER_AT)
+
+#define WRITING (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
+#define NAME_MEMORY 0x53564d41 /* PR_SET_VMA, which glibc uses; not in all headers */
+
+static size_t
+append(struct sock_filter *code, size_t count, const struct sock_filter *more, size_t more_count)
+{
+	memcpy(code + count, more, more_count * sizeof *more);
+	return count + more_count;
+}
+
+bool
+confine_calls_strictly(void)
+{
+	const uint32_t self = (uint32_t)getpid();
+	const struct sock_filter begin[] = {
+		LOAD(MACHINE_AT),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MACHINE, 1, 0),
+		RETURN(DENY),
+		LOAD(NUMBER_AT),
+	};
+	const struct sock_filter end[] = {
+		ABSENT_CALL(SYS_clone3),
+		ABSENT_CALL(SYS_openat2),
+		ALLOW_BITS(SYS_clone, 0, CLONE_THREAD, 1),
+		ALLOW_BITS(SYS_openat, 2, WRITING, 0),
+#ifdef SYS_open
+		ALLOW_BITS(SYS_open, 1, WRITING, 0),
+#endif
+		/* signals stay at home, also those that a descriptor could send */
+		ALLOW_VALUE(SYS_tgkill, 0, self),
+		ALLOW_VALUE(SYS_fcntl, 1, F_GETFD),
+		ALLOW_VALUE(SYS_fcntl, 1, F_SETFD),
+		ALLOW_VALUE(SYS_fcntl, 1, F_GETFL),
+		ALLOW_VALUE(SYS_fcntl, 1, F_DUPFD),
+		ALLOW_VALUE(SYS_fcntl, 1, F_DUPFD_CLOEXEC),
+		/* limits of our own */
+		ALLOW_VALUE(SYS_prlimit64, 0, 0),
+		ALLOW_VALUE(SYS_prctl, 0, PR_SET_NAME),
+		ALLOW_VALUE(SYS_prctl, 0, PR_GET_NAME),
+		ALLOW_VALUE(SYS_prctl, 0, NAME_MEMORY),
+		RETURN(DENY),
+	};
+	struct sock_filter code[STRICT_MAX];
+	size_t count = append(code, 0, begin, sizeof begin / sizeof begin[0]);
+
+	for (size_t i = 0; i < HARMLESS_COUNT; i++) {
+		const struct sock_filter allow[] = { ALLOW_CALL(harmless[i]) };
+		count = append(code, count, allow, 2);
+	}
+	count = append(code, count, end, sizeof end / sizeof end[0]);
+	return install(code, count);
+}
 #else
 bool
 confine_calls(void)
 {
+	return false;
+}
+
+bool
+confine_calls_strictly(void)
+{
+	return false;
+}
+#endif
+
+/* --- files -------------------------------------------------------------------------------- */
+
+#if defined(SYS_landlock_create_ruleset)
+
+/* As the kernel has them by now; the headers of the machine that compiles may know fewer. */
+struct ruleset {
+	uint64_t files;
+	uint64_t network;
+	uint64_t scopes;
+};
+
+#define ALL_RIGHTS(count) ((UINT64_C(1) << (count)) - 1)
+
+/* All that this kernel can take away. 0: it has no Landlock. */
+static size_t
+know_ruleset(struct ruleset *out)
+{
+	/* How many rights of files there are, by the version of the interface. */
+	static const unsigned rights[] = { 0, 13, 14, 15, 15, 16 };
+	const unsigned known = sizeof rights / sizeof rights[0] - 1;
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+	                       LANDLOCK_CREATE_RULESET_VERSION);
+
+	*out = (struct ruleset){ 0 };
+	if (version <= 0)
+		return 0;
+	out->files = ALL_RIGHTS(rights[(unsigned long)version < known ? (unsigned)version : known]);
+	if (version >= 4)
+		out->network = ALL_RIGHTS(2);
+	if (version >= 6)
+		out->scopes = ALL_RIGHTS(2);
+	if (version >= 6)
+		return sizeof *out;
+	return version >= 4 ? offsetof(struct ruleset, scopes) : offsetof(struct ruleset, network);
+}
+
+static void
+permit_reading(int ruleset, const char *path)
+{
+	struct landlock_path_beneath_attr rule = { .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE };
+	struct stat st;
+
+	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+	if (rule.parent_fd < 0)
+		return;
+	if (fstat(rule.parent_fd, &st) == 0 && S_ISDIR(st.st_mode))
+		rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
+	(void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	close(rule.parent_fd);
+}
+
+bool
+confine_files(const char *const *paths)
+{
+	struct ruleset all;
+	size_t size = know_ruleset(&all);
+
+	if (IS_SANITIZED)
+		return true;
+	if (size == 0)
+		return false;
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
+	if (ruleset < 0)
+		return false;
+	for (; *paths != NULL; paths++)
+		permit_reading(ruleset, *paths);
+	bool is_done = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	               syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	close(ruleset);
+	return is_done;
+}
+#else
+bool
+confine_files(const char *const *paths)
+{
+	(void)paths;
 	return false;
 }
 #endif

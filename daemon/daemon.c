@@ -23,6 +23,8 @@
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
+#include "daemon/operate.h"
+#include "daemon/plugins.h"
 #include "daemon/privileges.h"
 #include "daemon/programs.h"
 #include "daemon/server.h"
@@ -62,6 +64,18 @@ start_engine(struct daemon *daemon, struct vm_linker **out_linker)
 		return true;
 	vm_linker_free(*out_linker);
 	return complain("cannot define WASI", err.message);
+}
+
+/* Code of others: loaded once the daemon is who it will be. */
+static bool
+start_plugins(struct daemon *daemon)
+{
+	struct vm_error err;
+
+	if (plugins_new(daemon->config, &daemon->plugins, &err) != VM_OK)
+		return complain("cannot load the plug-ins", err.message);
+	plugins_start(daemon->plugins, daemon->loop);
+	return true;
 }
 
 /* On the store's writer thread. */
@@ -148,10 +162,17 @@ start_pools(struct daemon *daemon)
 		.queue_max = HELPERS_QUEUE,
 	};
 
+	struct jobpool_config operators = {
+		.name = "operator",
+		.thread_count = (unsigned)daemon->config->plugins_threads,
+		.queue_max = (size_t)daemon->config->limits_queue_length,
+	};
+
 	daemon->workers = jobpool_new(&workers);
 	daemon->helpers = daemon->workers == NULL ? NULL : jobpool_new(&helpers);
-	return daemon->helpers != NULL ? true
-	                               : complain("cannot start the workers", strerror(errno));
+	daemon->operators = daemon->helpers == NULL ? NULL : jobpool_new(&operators);
+	return daemon->operators != NULL ? true
+	                                 : complain("cannot start the workers", strerror(errno));
 }
 
 static bool
@@ -352,6 +373,7 @@ look_at_drain(uv_timer_t *timer)
 		return;
 	}
 	invocations_cancel_all(daemon->invocations);
+	operations_cancel_all(daemon->operations);
 	if (time_ms > limit_ms + DRAIN_GRACE_MS)
 		uv_stop(daemon->loop);
 }
@@ -408,6 +430,7 @@ take_settings(struct daemon *daemon, struct config *config, struct auth_table *t
 	programs_trim(daemon->programs);
 	artifacts_configure(daemon->artifacts);
 	compiler_configure(daemon->compiler);
+	plugins_configure(daemon->plugins, config);
 }
 
 static void
@@ -505,15 +528,17 @@ start_timers(struct daemon *daemon)
 /* --- from start to end -------------------------------------------------------------------- */
 
 static bool
-start_metrics(void)
+start_metrics(const struct daemon *daemon)
 {
 	/* One more than there are routes: for requests that have none. */
 	static const char *names[RPC_ROUTE_COUNT + 1];
+	size_t plugin_count;
+	const char *const *plugins = plugins_names(daemon->plugins, &plugin_count);
 
 	for (int i = 0; i < RPC_ROUTE_COUNT; i++)
 		names[i] = rpc_route((enum rpc_route_id)i)->name;
 	names[RPC_ROUTE_COUNT] = "NONE";
-	return metrics_init(names, RPC_ROUTE_COUNT + 1, NULL, 0, vm_version())
+	return metrics_init(names, RPC_ROUTE_COUNT + 1, plugins, plugin_count, vm_version())
 	           ? true
 	           : complain("cannot start", "no memory");
 }
@@ -525,9 +550,11 @@ start_registries(struct daemon *daemon, struct vm_linker *linker)
 	if (daemon->programs == NULL)
 		vm_linker_free(linker);
 	daemon->invocations = invocations_new(daemon);
+	daemon->operations = operations_new(daemon);
 	daemon->feed = feed_new(&daemon->mailbox);
 	daemon->compiler = compiler_new(daemon);
-	return daemon->programs != NULL && daemon->invocations != NULL && daemon->feed != NULL &&
+	return daemon->programs != NULL && daemon->invocations != NULL &&
+	               daemon->operations != NULL && daemon->feed != NULL &&
 	               daemon->compiler != NULL
 	           ? true
 	           : complain("cannot start", "no memory");
@@ -553,7 +580,7 @@ start(struct daemon *daemon, struct server_app *app, struct open_sockets *socket
 		return complain("cannot start", "no event descriptor");
 	start_timers(daemon);
 	start_signals(daemon);
-	return start_metrics() && start_privileged(daemon, sockets) &&
+	return start_privileged(daemon, sockets) && start_plugins(daemon) && start_metrics(daemon) &&
 	       start_engine(daemon, &linker) && start_registries(daemon, linker) &&
 	       start_store(daemon) && start_artifacts(daemon) && start_pools(daemon) &&
 	       start_server(daemon, app) &&
@@ -584,17 +611,21 @@ stop(struct daemon *daemon)
 {
 	compiler_stop(daemon->compiler);
 	jobpool_free(daemon->workers);
+	jobpool_free(daemon->operators);
+	plugins_stop(daemon->plugins);
 	store_close(daemon->store);
 	jobpool_free(daemon->helpers);
 	artifacts_stop(daemon->artifacts);
 	server_close(daemon->server);
 	close_handles(daemon);
 	invocations_free(daemon->invocations);
+	operations_free(daemon->operations);
 	programs_free(daemon->programs);
 	uv_run(daemon->loop, UV_RUN_DEFAULT); /* until all handles are closed */
 	compiler_free(daemon->compiler);
 	artifacts_free(daemon->artifacts);
 	feed_free(daemon->feed);
+	plugins_free(daemon->plugins);
 	vm_engine_unref(daemon->engine);
 	auth_table_free(daemon->tokens);
 	auth_peers_free(daemon->peers);

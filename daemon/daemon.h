@@ -22,6 +22,8 @@ struct artifacts;
 struct compiler;
 struct feed;
 struct invocations;
+struct operations;
+struct plugins;
 struct programs;
 struct server;
 
@@ -39,6 +41,9 @@ struct daemon {
 	struct server *server;
 	struct jobpool *workers; /* guests run here, nothing else */
 	struct jobpool *helpers; /* decoding, validation, big JSON bodies */
+	struct jobpool *operators; /* operations of plug-ins for clients without a guest */
+	struct plugins *plugins;
+	struct operations *operations; /* those that such clients wait for */
 	struct programs *programs;
 	struct artifacts *artifacts; /* native code that is kept */
 	struct compiler *compiler;   /* and how it is made */

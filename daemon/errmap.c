@@ -108,6 +108,58 @@ errmap_trap(const struct vm_error *err, struct rpc_frame *frames, struct rpc_tra
 }
 
 static enum rpc_code
+operation_code(enum vm_status status)
+{
+	switch (status) {
+	case VM_E_ARGUMENT:
+		return RPC_BAD_REQUEST;
+	case VM_E_DATA:
+		return RPC_DATA_INVALID;
+	case VM_E_NOT_FOUND:
+		return RPC_OPERAND_NOT_FOUND;
+	case VM_E_CONFLICT:
+		return RPC_CONFLICT;
+	case VM_E_LIMIT:
+		return RPC_DATA_TOO_LARGE;
+	case VM_E_UNSUPPORTED:
+		return RPC_PLUGIN_UNAVAILABLE;
+	case VM_E_NOMEM:
+		return RPC_OUT_OF_MEMORY;
+	case VM_OK:
+	case VM_E_MAGIC:
+	case VM_E_VERSION:
+	case VM_E_TRUNCATED:
+	case VM_E_LEB_TOO_LONG:
+	case VM_E_LEB_TOO_LARGE:
+	case VM_E_UTF8:
+	case VM_E_MALFORMED:
+	case VM_E_INVALID:
+	case VM_E_LINK:
+	case VM_E_IO:
+	case VM_TRAP:
+	case VM_EXCEPTION:
+	case VM_EXIT:
+		break;
+	}
+	return RPC_INTERNAL;
+}
+
+enum rpc_code
+errmap_operation(enum vm_status status, enum sandbox_end end, const struct vm_error *err,
+                 struct rpc_problem *problem)
+{
+	enum rpc_code code = operation_code(status);
+
+	if (end == SANDBOX_LOST)
+		code = RPC_PLUGIN_CRASHED;
+	else if (end == SANDBOX_BUSY)
+		code = RPC_QUEUE_FULL;
+	else if (end == SANDBOX_STOPPED)
+		code = RPC_DRAINING; /* a client that left does not read it */
+	return rpc_problem_set(problem, code, "%s", err->message);
+}
+
+static enum rpc_code
 store_code(enum store_status status, enum rpc_code not_found)
 {
 	switch (status) {

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "daemon/sandbox.h"
 #include "daemon/store.h"
 #include "rpc/answer.h"
 #include "rpc/problem.h"
@@ -24,6 +25,10 @@ enum rpc_state errmap_outcome(enum vm_status status, const struct vm_error *err)
  * into err.
  */
 void errmap_trap(const struct vm_error *err, struct rpc_frame *frames, struct rpc_trap *out);
+
+/* An operation of a plug-in that failed, by itself or because of how its process did. */
+enum rpc_code errmap_operation(enum vm_status status, enum sandbox_end end,
+                               const struct vm_error *err, struct rpc_problem *problem);
 
 /* A request that the store did not take, or answered like this; not_found is its NOT_FOUND. */
 enum rpc_code errmap_store(enum store_status status, const char *message,

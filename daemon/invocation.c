@@ -7,6 +7,7 @@
 #include "daemon/errmap.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
+#include "daemon/plugins.h"
 #include "daemon/shadow.h"
 #include "vm/vm.h"
 
@@ -528,7 +529,11 @@ attempt_run(struct attempt *attempt, uint64_t started_at)
 	if (attempt->status != VM_OK)
 		return;
 	publish(inv, attempt->store);
-	if (inv->program->imports_wasi || inv->kind == INVOCATION_RUN)
+	if (inv->program->imports_plugins)
+		attempt->status =
+		    vm_plugins_attach(plugins_set(inv->daemon->plugins), attempt->store,
+		                      auth_principal_tenant(inv->owner), &attempt->error);
+	if (attempt->status == VM_OK && (inv->program->imports_wasi || inv->kind == INVOCATION_RUN))
 		attempt->status = attach_wasi(attempt, &attempt->error);
 	if (attempt->status == VM_OK)
 		attempt->status = instantiate_and_call(attempt);

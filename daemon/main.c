@@ -9,6 +9,7 @@
 #include "daemon/auth.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/plugins.h"
 #include "vm/vm.h"
 
 #define EXIT_USAGE 2
@@ -121,6 +122,13 @@ parse_options(int argc, char **argv, struct options *options)
 }
 
 static int
+refuse(const char *why)
+{
+	fprintf(stderr, "wasmedged: %s\n", why);
+	return EXIT_USAGE;
+}
+
+static int
 serve(struct config *config, const struct config_sources *sources)
 {
 	struct notify notify;
@@ -135,6 +143,7 @@ int
 main(int argc, char **argv)
 {
 	struct options options = { 0 };
+	struct vm_error plugin_err;
 	struct config_error err;
 	struct config *config;
 
@@ -148,12 +157,12 @@ main(int argc, char **argv)
 		.environment = (const char *const *)environ,
 		.sets = options.sets,
 	};
-	if (!config_load(&sources, &config, &err)) {
-		fprintf(stderr, "wasmedged: %s\n", err.message);
-		return EXIT_USAGE;
-	}
+	if (!config_load(&sources, &config, &err))
+		return refuse(err.message);
 	if (options.is_print)
 		status = config_print(config, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	else if (options.is_test && plugins_test(config, &plugin_err) != VM_OK)
+		status = refuse(plugin_err.message);
 	else if (options.is_test)
 		status = puts("wasmedged: the settings are acceptable") < 0 ? EXIT_FAILURE
 		                                                            : EXIT_SUCCESS;

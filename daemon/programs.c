@@ -7,6 +7,7 @@
 #include "daemon/daemon.h"
 #include "daemon/errmap.h"
 #include "daemon/metrics.h"
+#include "daemon/plugins.h"
 #include "daemon/shadow.h"
 
 #define BUCKETS 1024 /* a power of two */
@@ -112,11 +113,19 @@ program_link(struct programs *programs, struct vm_module *module, const struct d
 	program->digest = *digest;
 	program->module = vm_module_ref(module);
 	program->imports_wasi = module_imports_wasi(module);
+	program->imports_plugins = plugins_are_imported(module);
 	program->is_repeatable = shadow_is_repeatable(module);
 	program->has_initialize = module_has_initialize(module);
 	(void)vm_module_bytes(module, &program->size_bytes);
 	pthread_mutex_lock(&programs->linker_lock);
-	enum vm_status status = vm_program_new(programs->linker, module, &program->linked, &err);
+	/* What stands in for a plug-in has the type that the module wants: anew for each. */
+	enum vm_status status =
+	    program->imports_plugins
+	        ? vm_plugins_define_imports(plugins_set(programs->daemon->plugins),
+	                                    programs->linker, module, &err)
+	        : VM_OK;
+	if (status == VM_OK)
+		status = vm_program_new(programs->linker, module, &program->linked, &err);
 	pthread_mutex_unlock(&programs->linker_lock);
 	if (status != VM_OK)
 		errmap_module(&err, &program->problem);

@@ -26,6 +26,7 @@ struct program {
 	struct vm_program *linked; /* NULL: its imports are not all provided; see problem */
 	struct vm_module *module;
 	bool imports_wasi;
+	bool imports_plugins; /* something that is not WASI's, which plug-ins give */
 	bool is_repeatable;  /* see shadow_is_repeatable */
 	bool has_initialize; /* exports _initialize, which comes before any other call */
 	size_t size_bytes;   /* of the binary */

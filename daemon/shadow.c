@@ -1,6 +1,7 @@
 #include "daemon/shadow.h"
 
 #include <string.h>
+#include "daemon/plugins.h"
 
 /* --- values ------------------------------------------------------------------------------- */
 
@@ -172,6 +173,8 @@ shadow_is_repeatable(const struct vm_module *module)
 	};
 	struct vm_import import;
 
+	if (plugins_are_imported(module))
+		return false;
 	for (uint32_t i = 0; i < vm_module_import_count(module); i++) {
 		vm_module_import(module, i, &import);
 		for (size_t k = 0; k < sizeof tellers / sizeof tellers[0]; k++)

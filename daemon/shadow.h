@@ -36,6 +36,6 @@ void shadow_digest(const struct vm_value *args, uint32_t arg_count, const char *
 
 /*
  * Whether the module's imports let it be run twice with the same outcome: no clock, no random
- * numbers, nothing that tells the time of a file.
+ * numbers, nothing that tells the time of a file, and no plug-in, which may do anything.
  */
 bool shadow_is_repeatable(const struct vm_module *module);

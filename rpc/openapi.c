@@ -265,6 +265,12 @@ write_query_schema(struct rpc_writer *w, const struct rpc_query_param *param)
 	case RPC_QUERY_CHOICE:
 		write_words(w, param->words);
 		break;
+	case RPC_QUERY_OPEN:
+		rpc_member_text(w, "type", "object");
+		begin_member(w, "additionalProperties");
+		write_text_schema(w, param);
+		rpc_write_object_end(w);
+		break;
 	case RPC_QUERY_REF:
 		rpc_write_key(w, "$ref");
 		rpc_write_text(w, "#/components/schemas/Ref");
@@ -290,6 +296,11 @@ write_parameters(struct rpc_writer *w, const struct rpc_route *route, const char
 		begin_parameter(w, rpc_str_make(params[i].name), "query", false, params[i].meaning);
 		rpc_write_key(w, "schema");
 		write_query_schema(w, &params[i]);
+		if (params[i].type == RPC_QUERY_OPEN) {
+			/* each of its members is a parameter of its own */
+			rpc_member_text(w, "style", "form");
+			rpc_member_bool(w, "explode", true);
+		}
 		rpc_write_object_end(w);
 	}
 	for (size_t i = 0; i < COUNT(request_headers); i++) {

@@ -31,7 +31,8 @@ find_param(enum rpc_route_id route, struct rpc_str name)
 	if (rpc_str_is(name, pretty.name))
 		return &pretty;
 	for (size_t i = 0; i < PARAM_COUNT; i++)
-		if (params[i].route == route && rpc_str_is(name, params[i].name))
+		if (params[i].route == route &&
+		    (params[i].type == RPC_QUERY_OPEN || rpc_str_is(name, params[i].name)))
 			return &params[i];
 	return NULL;
 }
@@ -127,6 +128,7 @@ check_entry(struct rpc_query_entry *entry, struct rpc_problem *problem)
 	switch (entry->param->type) {
 	case RPC_QUERY_TEXT:
 	case RPC_QUERY_TEXTS:
+	case RPC_QUERY_OPEN:
 		return check_text(entry, problem);
 	case RPC_QUERY_UINT:
 		return check_uint(entry, problem);
@@ -155,7 +157,7 @@ fail_unknown(enum rpc_route_id route, struct rpc_str name, struct rpc_problem *p
 static bool
 is_repeated(const struct rpc_query *query, const struct rpc_query_param *param)
 {
-	if (param->type == RPC_QUERY_TEXTS)
+	if (param->type == RPC_QUERY_TEXTS || param->type == RPC_QUERY_OPEN)
 		return false;
 	for (size_t i = 0; i < query->count; i++)
 		if (query->entries[i].param == param)
@@ -194,6 +196,7 @@ add_entry(enum rpc_route_id route, struct rpc_str pair, struct rpc_query *query,
 		return rpc_problem_set(
 		    problem, RPC_BAD_QUERY,
 		    "the query has a '%%' without two hexadecimal digits behind it");
+	entry.name = name;
 	entry.param = find_param(route, name);
 	if (entry.param == NULL)
 		return fail_unknown(route, name, problem);

@@ -16,6 +16,7 @@ enum rpc_query_type {
 	RPC_QUERY_BOOL,   /* true or false; the name alone is true */
 	RPC_QUERY_CHOICE, /* one of the words */
 	RPC_QUERY_REF,    /* ns/name or ns/name:tag */
+	RPC_QUERY_OPEN,   /* any other name, any number of times; min to max bytes, as TEXT */
 };
 
 /* A QUERY row of routes.def. */
@@ -35,6 +36,7 @@ const struct rpc_query_param *rpc_query_params(size_t *out_count);
 
 struct rpc_query_entry {
 	const struct rpc_query_param *param;
+	struct rpc_str name; /* of OPEN: the parameter's own, with a NUL behind it */
 	struct rpc_str text; /* decoded, with a NUL behind it */
 	uint64_t number;     /* UINT: the value; BOOL: 0 or 1; CHOICE: index of the word */
 };

@@ -510,6 +510,25 @@ entry_check(struct plugin_entry *entry)
 		entry_fail(entry, "%s", why.message);
 }
 
+static void
+entry_describe(const struct plugin_entry *entry, struct vm_plugins_info *out)
+{
+	*out = (struct vm_plugins_info){
+		.name = entry->name,
+		.path = entry->path,
+		.plugin = entry->plugin,
+		.why_not = entry->why_not,
+	};
+}
+
+void
+vm_plugins_look(const struct vm_plugins *set, uint32_t index, struct vm_plugins_info *out)
+{
+	entry_describe(set->entries[index], out);
+	if (out->plugin != NULL)
+		out->why_not = NULL; /* the check's, which may be asked meanwhile */
+}
+
 void
 vm_plugins_info(struct vm_plugins *set, uint32_t index, struct vm_plugins_info *out)
 {
@@ -517,13 +536,8 @@ vm_plugins_info(struct vm_plugins *set, uint32_t index, struct vm_plugins_info *
 
 	(void)pthread_mutex_lock(&set->lock);
 	entry_check(entry);
+	entry_describe(entry, out);
 	(void)pthread_mutex_unlock(&set->lock);
-	*out = (struct vm_plugins_info){
-		.name = entry->name,
-		.path = entry->path,
-		.plugin = entry->plugin,
-		.why_not = entry->why_not,
-	};
 }
 
 /* --- imports -------------------------------------------------------------------------------- */

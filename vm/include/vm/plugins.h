@@ -81,6 +81,9 @@ VM_EXPORT uint32_t vm_plugins_count(const struct vm_plugins *plugins);
  */
 VM_EXPORT void vm_plugins_info(struct vm_plugins *plugins, uint32_t index,
                                struct vm_plugins_info *out);
+/* The same without asking the check: why_not is only of one that could not be loaded. */
+VM_EXPORT void vm_plugins_look(const struct vm_plugins *plugins, uint32_t index,
+                               struct vm_plugins_info *out);
 /* Index of the plug-in of that name, or -1. */
 VM_EXPORT int32_t vm_plugins_find(const struct vm_plugins *plugins, const char *name);
 
