@@ -2,9 +2,9 @@
 # Generated modules on the interpreter and as native code: tiers.sh [FIRST [COUNT]]
 #
 # Seeds FIRST, FIRST + 1, ... COUNT of them (TIERS_COUNT in the environment; 150, a third of them in
-# sanitized builds), of the profile "all" in every variant; an eighth as many of the profile "large";
-# and a quarter as many of the profile "raw" as code with canonical NaNs, whose bits are compared. A
-# failure names the module and how to make it again. Two processes share the work.
+# sanitized builds), of the profile "all" in every variant; an eighth as many of the profile
+# "large"; and a quarter as many of the profile "raw" as code with canonical NaNs, whose bits are
+# compared. A failure names the module and how to make it again. Two processes share the work.
 set -u
 : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" "${top_builddir:=.}" "${PYTHON:=python3}"
 first=${1:-${TIERS_FIRST:-1}}

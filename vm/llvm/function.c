@@ -20,6 +20,15 @@ struct control {
 	LLVMBasicBlockRef else_block; /* of an if that had no else yet */
 };
 
+/*
+ * A local is an alloca. What it holds is known besides until control flow meets: most uses need
+ * no load that mem2reg would only take away again.
+ */
+struct local {
+	LLVMValueRef slot, value;
+	uint32_t epoch; /* in which the value holds */
+};
+
 struct emit_body {
 	LLVMValueRef *operands;
 	uint32_t depth, operand_capacity;
@@ -27,8 +36,11 @@ struct emit_body {
 	uint32_t saved_depth, saved_capacity;
 	struct control *controls;
 	uint32_t control_depth, control_capacity;
-	LLVMValueRef *locals; /* their allocas */
+	struct local *locals;
 	uint32_t local_capacity;
+	LLVMValueRef *params;
+	uint32_t param_capacity;
+	uint32_t epoch; /* ends where control flow meets */
 	/* The basic block that is being counted: where its cost belongs. */
 	LLVMValueRef fuel_test, fuel_left;
 };
@@ -57,6 +69,7 @@ emit_body_clear(struct emit *e)
 	free(body->saved);
 	free(body->controls);
 	free(body->locals);
+	free(body->params);
 	free(body);
 }
 
@@ -291,17 +304,25 @@ locals_make(struct emit *e, struct vm_error *err)
 	uint32_t params = func->type->func.param_count;
 
 	if (!reserve((void **)&body->locals, &body->local_capacity, func->local_count + 1u,
-	             sizeof *body->locals))
+	             sizeof *body->locals) ||
+	    !reserve((void **)&body->params, &body->param_capacity, params + 1u,
+	             sizeof *body->params))
 		return vm_error_set(err, VM_E_NOMEM, e->offset,
 		                    "out of memory compiling function %u", func->index);
-	/* The parameters' values stand where their allocas will. */
-	emit_load_params(e, body->locals);
+	emit_load_params(e, body->params);
+	body->epoch = 1;
 	for (uint32_t i = 0; i < func->local_count; i++) {
-		LLVMValueRef value = i < params ? body->locals[i] : zero_of(e, func->locals[i]);
+		vm_valtype type = func->locals[i];
+		LLVMValueRef value = i < params ? body->params[i] : zero_of(e, type);
+		/* A zero of floats must not be seen before mem2reg: see lower.h. */
+		bool is_known = i < params || type == VM_I32 || type == VM_I64;
 
-		body->locals[i] =
-		    LLVMBuildAlloca(e->builder, emit_type(e, func->locals[i]), "");
-		(void)LLVMBuildStore(e->builder, value, body->locals[i]);
+		body->locals[i] = (struct local){
+			.slot = LLVMBuildAlloca(e->builder, emit_type(e, type), ""),
+			.value = value,
+			.epoch = is_known ? body->epoch : 0,
+		};
+		(void)LLVMBuildStore(e->builder, value, body->locals[i].slot);
 	}
 	return VM_OK;
 }
@@ -356,6 +377,7 @@ static void
 enter_loop(struct emit *e, struct control *c, const struct walk_label *label)
 {
 	e->loop_depth++;
+	e->body->epoch++;
 	c->target = block_with_phis(e, "loop", label->params, label->param_count);
 	add_edge(e, c->target, label->param_count);
 	(void)LLVMBuildBr(e->builder, c->target);
@@ -408,6 +430,7 @@ go_to_else(struct emit *e, struct control *c, uint32_t param_count)
 
 	LLVMPositionBuilderAtEnd(e->builder, c->else_block);
 	c->else_block = NULL;
+	body->epoch++;
 	body->depth = c->height;
 	for (uint32_t i = 0; i < param_count; i++)
 		emit_push(e, body->saved[c->saved_height + i]);
@@ -451,6 +474,7 @@ on_end(struct vm_backend *b, const struct walk_insn *insn, const struct walk_lab
 		if (live)
 			(void)LLVMBuildBr(e->builder, edge_to_label(e, 0));
 		LLVMPositionBuilderAtEnd(e->builder, c->target);
+		e->body->epoch++;
 		e->body->depth = c->height;
 		push_phis(e, c->target, label->result_count);
 	}
@@ -624,12 +648,34 @@ select_value(struct emit *e)
 	emit_push(e, LLVMBuildSelect(e->builder, condition, value, otherwise, ""));
 }
 
+static LLVMValueRef
+local_get(struct emit *e, const struct walk_insn *insn)
+{
+	struct local *local = &e->body->locals[insn->imm.index.index];
+
+	if (local->epoch != e->body->epoch) {
+		local->value =
+		    LLVMBuildLoad2(e->builder, emit_type(e, insn->type), local->slot, "");
+		local->epoch = e->body->epoch;
+	}
+	return local->value;
+}
+
+static void
+local_set(struct emit *e, const struct walk_insn *insn, LLVMValueRef value)
+{
+	struct local *local = &e->body->locals[insn->imm.index.index];
+
+	(void)LLVMBuildStore(e->builder, value, local->slot);
+	local->value = value;
+	local->epoch = e->body->epoch;
+}
+
 /* Instructions that concern operands and locals only. */
 static bool
 operand_instruction(struct emit *e, const struct walk_insn *insn)
 {
 	struct emit_body *body = e->body;
-	LLVMValueRef local;
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wswitch-enum"
@@ -647,16 +693,13 @@ operand_instruction(struct emit *e, const struct walk_insn *insn)
 		select_value(e);
 		return true;
 	case VM_OP_LOCAL_GET:
-		local = body->locals[insn->imm.index.index];
-		emit_push(e, LLVMBuildLoad2(e->builder, emit_type(e, insn->type), local, ""));
+		emit_push(e, local_get(e, insn));
 		return true;
 	case VM_OP_LOCAL_SET:
-		local = body->locals[insn->imm.index.index];
-		(void)LLVMBuildStore(e->builder, emit_pop(e), local);
+		local_set(e, insn, emit_pop(e));
 		return true;
 	case VM_OP_LOCAL_TEE:
-		local = body->locals[insn->imm.index.index];
-		(void)LLVMBuildStore(e->builder, body->operands[body->depth - 1], local);
+		local_set(e, insn, body->operands[body->depth - 1]);
 		return true;
 	default:
 		return false;

@@ -22,7 +22,8 @@ static const char fast_passes[] = "function(mem2reg)";
 /* Calls away, then loops in the form that versions_make expects. */
 #define STRAIGHT "sroa,early-cse,simplifycfg," COMBINE
 static const char early_passes[] = "function(" STRAIGHT "),cgscc(inline,function(" STRAIGHT "))";
-static const char early_large_passes[] = "cgscc(inline,function(" STRAIGHT "))";
+static const char early_large_passes[] =
+    "function(mem2reg),cgscc(inline,function(early-cse,simplifycfg," COMBINE "))";
 static const char loop_passes[] =
     "function(loop-mssa(loop-rotate,licm),simplifycfg," COMBINE ",loop-simplify,lcssa)";
 
