@@ -263,7 +263,8 @@ check_words(struct parser *p)
 		return refuse(p, "a verb is missing (see %s --help)", p->program->name);
 	if (p->args.word_count < verb->words_min || p->args.word_count > verb->words_max)
 		return refuse(
-		    p, "%s: %s: usage: %s %s%s%s", verb->name,
+		    p, "%s%s%s: usage: %s %s%s%s", verb->name,
+		    verb->name[0] != '\0' ? ": " : "",
 		    p->args.word_count < verb->words_min ? "a word is missing" : "too many words",
 		    p->program->name, verb->name, verb->name[0] != '\0' ? " " : "", verb->usage);
 	return true;

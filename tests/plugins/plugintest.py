@@ -61,20 +61,24 @@ def guest(folder, name=None):
 
 def main(tests, needs):
     """Run the functions whose name begins with test_, or those named on the command line; skip
-    all of them when a file that they need was not built."""
+    all of them when a file that they need was not built. One that returns a text was skipped for
+    that reason."""
     names = sys.argv[1:] or sorted(name for name in tests if name.startswith("test_"))
     missing = [path for path in needs if not os.path.exists(path)]
     if missing:
         print("SKIP: there is no %s" % missing[0])
         print("0 passed, 0 failed, %d skipped" % len(names))
         sys.exit(77)
-    failed = 0
+    failed = skipped = 0
     for name in names:
         try:
-            tests[name]()
+            reason = tests[name]()
+            if reason:
+                print("SKIP %s: %s" % (name, reason))
+                skipped += 1
         except Exception:  # each failure is shown, and the others run
             print("FAIL %s" % name)
             traceback.print_exc(file=sys.stdout)
             failed += 1
-    print("%d passed, %d failed, 0 skipped" % (len(names) - failed, failed))
+    print("%d passed, %d failed, %d skipped" % (len(names) - failed - skipped, failed, skipped))
     sys.exit(1 if failed else 0)

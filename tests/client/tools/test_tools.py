@@ -8,11 +8,13 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "plugins"))
-from plugintest import BUILD, SOURCE, main, run  # noqa: E402
+from libraries import cache_folder  # noqa: E402
+from plugintest import BUILD, PLUGINS, SOURCE, main, run  # noqa: E402
 
 FAKE = os.path.join(BUILD, "tests", "client", "tools", ".libs")
 RUNNERS = ("wasmedge-tensorflow", "wasmedge-tensorflow-lite")
 SHOW = "show-tflite-tensor"
+NOWHERE = ("--plugin-path", "/nowhere")
 
 
 def section(number, body):
@@ -53,21 +55,20 @@ class Module:
 def test_results_are_unsigned():
     with Module(importer("wasmedge_tensorflow")) as module:
         for program in RUNNERS:
-            run("--reactor", module, "least", program=program).is_(0, "4294967295\n")
-            run(module, "last", program=program).is_(0, "18446744073709551615\n")
-        run(module, "least").is_(0, "-1\n")
+            run(*NOWHERE, "--reactor", module, "least", program=program).is_(0, "4294967295\n")
+            run(*NOWHERE, module, "last", program=program).is_(0, "18446744073709551615\n")
+        run(*NOWHERE, module, "least").is_(0, "-1\n")
 
 
 def test_what_is_absent_fails_and_what_is_a_dummy_does_nothing():
-    nowhere = ("--plugin-path", "/nowhere")
     with Module(importer("wasmedge_tensorflow")) as module:
-        run(*nowhere, module, "x", program=RUNNERS[0]).is_(0, "5\n").says(
+        run(*NOWHERE, module, "x", program=RUNNERS[0]).is_(0, "5\n").says(
             "^wasmedge-tensorflow: plug-in wasmedge_tensorflow: .* not installed")
-        done = run(*nowhere, module, "x", program=RUNNERS[1]).is_(0, "0\n")
+        done = run(*NOWHERE, module, "x", program=RUNNERS[1]).is_(0, "0\n")
         assert done.err == "", done.err
     with Module(importer("wasmedge_tensorflowlite")) as module:
         for program in RUNNERS:
-            run(*nowhere, module, "x", program=program).is_(0, "5\n").says(
+            run(*NOWHERE, module, "x", program=program).is_(0, "5\n").says(
                 "^%s: plug-in wasmedge_tensorflowlite: " % program)
 
 
@@ -189,6 +190,25 @@ def test_failures_have_code_1_and_a_message():
         show(answer).is_(1, "").says("does not say what goes in")
     assert "too many" not in run(program=SHOW).is_(
         0, "Usage: ./show-tflite-tensor MODEL.tflite\n").err
+
+
+def test_real_models_are_shown():
+    library = os.path.join(cache_folder(), "libtensorflowlite_c.so")
+    models = os.path.join(BUILD, "tests", "plugins", "nn", "models")
+    plugin = os.path.join(PLUGINS, "wasmedge_tensorflowlite.so")
+    for path in (library, os.path.join(models, "made"), plugin):
+        if not os.path.exists(path):
+            return "there is no " + path
+    set_library = ("--plugin-option", "wasmedge_tensorflowlite.library=" + library)
+    done = run(*set_library, os.path.join(models, "network.tflite"), program=SHOW).is_(0)
+    tensor = (r"%s tensor nums: 1\n    %s tensor name: \w+\n        dimensions: \[1( , \d+)+\]\n"
+              r"        data type: Float32\n        tensor byte size: [1-9]\d*\n")
+    assert re.fullmatch(tensor % ("Input", "Input") + tensor % ("Output", "Output"),
+                        done.out), done.out
+    run(*set_library, __file__, program=SHOW).is_(1, "").says("no model for TensorFlow Lite")
+    run("--plugin-option", "wasmedge_tensorflowlite.library=/nowhere/x.so",
+        os.path.join(models, "network.tflite"), program=SHOW).is_(1, "").says("/nowhere/x.so")
+    return None
 
 
 def test_odd_answers_are_shown_harmlessly():
