@@ -56,7 +56,8 @@ const struct cli_option run_option_rows[] = {
 	  "let each memory have N pages of 64 KiB at most" },
 	{ "tier", 0, "best|interp|native", "best interp native", CLI_REPEAT,
 	  "how to run it: as the native code that compile put into the file, if it fits here, else "
-	  "interpreted (best, the default); interpreted; or as native code, compiled now if need be" },
+	  "interpreted (best, the default); interpreted; or as native code, compiled now if need "
+	  "be" },
 	FLAG("verbose", "say on standard error as what a file runs, and why")
 	FLAG("force-interpreter", "the same as --tier interp")
 	FLAG("enable-instruction-count", "say afterwards how many instructions were executed")
@@ -73,7 +74,8 @@ static const struct cli_option compile_option_rows[] = {
 	  "how much to optimise: little, or for speed (the default)" },
 	{ "optimize", 0, "0|1|2|3|s|z", "0 1 2 3 s z", CLI_REPEAT,
 	  "the same in other words: 0 and 1 are fast, the others best" },
-	FLAG("metered", "add code that counts instructions, for --gas-limit and the statistics of run")
+	FLAG("metered",
+	     "add code that counts instructions, for --gas-limit and the statistics of run")
 	FLAG("enable-instruction-count", "the same as --metered")
 	FLAG("enable-gas-measuring", "the same as --metered")
 	FLAG("enable-time-measuring", "nothing to do: time can always be measured")
@@ -81,10 +83,12 @@ static const struct cli_option compile_option_rows[] = {
 	FLAG("canonical-nans", "make every NaN that arithmetic gives the canonical one")
 	FLAG("relaxed-traps", "let memory accesses whose value is not used vanish or move")
 	{ "cpu", 0, "NAME", "host baseline x86-64-v2 x86-64-v3 x86-64-v4", CLI_REPEAT,
-	  "processor to compile for: host (the default), baseline, x86-64-v2, x86-64-v3, x86-64-v4" },
+	  "processor to compile for: host (the default), baseline, x86-64-v2, x86-64-v3, "
+	  "x86-64-v4" },
 	FLAG("generic-binary", "the same as --cpu baseline")
 	FLAG("interruptible", "nothing to do: native code can always be stopped")
-	{ "jobs", 0, "N", "", CLI_REPEAT, "threads that compile; 0 for one a processor (the default)" },
+	{ "jobs", 0, "N", "", CLI_REPEAT,
+	  "threads that compile; 0 for one a processor (the default)" },
 	FEATURE_OPTIONS
 #include "client/wasmedge/switches.def"
 	{ NULL, 0, NULL, NULL, 0, NULL },

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from plugintest import guest, main, run  # noqa: E402
@@ -53,6 +54,30 @@ def test_long_messages_are_whole():
 def test_unknown_level_traps():
     run(LOGGING, "6", "", "x").is_(134, "").says("there is no level 6")
     run(LOGGING, "-1", "", "x").is_(134, "").says("there is no level 4294967295")
+
+
+def test_programs_without_wasi_log_too():
+    def section(number, data):
+        return bytes([number, len(data)]) + data
+
+    def text(word):
+        return bytes([len(word)]) + word
+
+    # (memory 1) (data (i32.const 0) "hi"); _start is log(4, 0, 0, 0, 2), and the second function
+    # log(4, 0, 1, 0, 2), whose context is "h"
+    call = b"\x41\x04\x41\x00\x41%c\x41\x00\x41\x02\x10\x00\x0b"
+    bodies = [b"\0" + call % 0, b"\0" + call % 1]
+    module = (b"\0asm\1\0\0\0" + section(1, b"\x02\x60\5\x7f\x7f\x7f\x7f\x7f\0\x60\0\0") +
+              section(2, b"\1" + text(b"wasi:logging/logging") + text(b"log") + b"\0\0") +
+              section(3, b"\2\1\1") + section(5, b"\1\0\1") +
+              section(7, b"\2" + text(b"_start") + b"\0\1" + text(b"f") + b"\0\2") +
+              section(10, b"\2" + b"".join(text(body) for body in bodies)) +
+              section(11, b"\1\0\x41\0\x0b" + text(b"hi")))
+    with tempfile.NamedTemporaryFile(suffix=".wasm") as file:
+        file.write(module)
+        file.flush()
+        lines(run(file.name).is_(0).out, "[error] hi")
+        lines(run("--reactor", file.name, "f").is_(0, "").err, "[error] h: hi")
 
 
 def test_addresses_outside_of_the_memory_trap():
