@@ -25,8 +25,8 @@ static struct vm_plugins *
 plugins_load(void)
 {
 	static const struct vm_plugins_setting settings[] = {
-		{ "wasmedge_image", "pixels_max", "262144", NULL },
-		{ "wasmedge_image", "output_bytes_max", "1MiB", NULL },
+		{ .plugin = "wasmedge_image", .option = "pixels_max", .value = "262144" },
+		{ .plugin = "wasmedge_image", .option = "output_bytes_max", .value = "1MiB" },
 	};
 	const struct vm_plugin *linked[] = { vm_plugin_wasmedge_image() };
 	const struct vm_plugins_config config = { .path = "", .linked = linked, .linked_count = 1,

@@ -390,8 +390,8 @@ START_TEST(limits_are_kept)
 	struct vm_str file = jpeg("full", 64, 32);
 	for (int is_enough = 0; is_enough < 2; is_enough++) {
 		const char *value = is_enough ? c->enough : c->value;
-		const struct vm_plugins_setting setting = { "wasmedge_image", c->option, value,
-			                                    NULL };
+		const struct vm_plugins_setting setting = { .plugin = "wasmedge_image",
+			                                    .option = c->option, .value = value };
 
 		load_with(&setting, 1);
 		enum vm_status st = operate("decode", c->json, file);
@@ -419,8 +419,9 @@ END_TEST
 
 START_TEST(a_limit_beyond_what_can_be_computed_is_refused)
 {
-	static const struct vm_plugins_setting setting = { "wasmedge_image", "pixels_max",
-		                                           "4294967296", NULL };
+	static const struct vm_plugins_setting setting = {
+		.plugin = "wasmedge_image", .option = "pixels_max", .value = "4294967296"
+	};
 	struct vm_plugins_info info;
 
 	load_with(&setting, 1);
@@ -564,7 +565,7 @@ START_TEST(damaged_files_are_decoded_or_refused)
 		"{\"width\":3,\"height\":3,\"resize\":\"area\"}",
 	};
 	static const struct vm_plugins_setting settings[] = {
-		{ "wasmedge_image", "pixels_max", "262144", NULL },
+		{ .plugin = "wasmedge_image", .option = "pixels_max", .value = "262144" },
 	};
 	const char *setting = getenv("DAMAGED_COUNT");
 	long rounds = setting != NULL ? atol(setting) : 1000;
