@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "vm/rt/image.h"
 #include "vm/rt/pool.h"
 
@@ -10,6 +11,9 @@ enum {
 	/* Wiping costs the same for every byte, dropping pages only for touched ones: see
 	 * tests/vm/rt/measure_instance.c. */
 	WIPE_BYTES_MAX = 512 << 10,
+	/* Of larger ones at most so many pages are looked at. */
+	DROP_PAGES_LOOK = 1024,
+	DROP_RUNS_MAX = 16,
 	/* Bulk operations look at run->stop this often. */
 	BULK_BYTES = 1 << 20,
 };
@@ -84,15 +88,84 @@ reserve(struct vm_memory *memory, uint64_t size_bytes, struct vm_error *err)
 	return VM_OK;
 }
 
+/* Whether the page at *at is there as those behind it are, up to the new *at. */
+static bool
+next_run(const unsigned char *resident, size_t count, size_t *at)
+{
+	bool is_there = resident[*at] & 1;
+
+	while (*at < count && (resident[*at] & 1) == is_there)
+		++*at;
+	return is_there;
+}
+
+/* True when few pages are there, in few runs. */
+static bool
+is_sparse(const unsigned char *resident, size_t count, size_t page_bytes)
+{
+	size_t pages = 0, runs = 0;
+
+	for (size_t at = 0; at < count; runs++) {
+		size_t from = at;
+
+		if (next_run(resident, count, &at))
+			pages += at - from;
+	}
+	return pages <= WIPE_BYTES_MAX / page_bytes && runs <= DROP_RUNS_MAX;
+}
+
+/*
+ * Zero a range of whole pages. To drop a page and to get it again costs many times what wiping it
+ * does: a few that are there are wiped, and all others dropped, which may have been swapped out.
+ */
+static bool
+drop(uint8_t *base, uint64_t size_bytes)
+{
+	unsigned char resident[DROP_PAGES_LOOK];
+	size_t page_bytes = (size_t)getpagesize();
+	size_t count = (size_t)(size_bytes / page_bytes);
+	bool ok = true;
+
+	if (size_bytes == 0)
+		return true;
+	if (count > DROP_PAGES_LOOK || mincore(base, size_bytes, resident) != 0 ||
+	    !is_sparse(resident, count, page_bytes))
+		return madvise(base, size_bytes, MADV_DONTNEED) == 0;
+	for (size_t at = 0; at < count && ok;) {
+		uint8_t *from = base + at * page_bytes;
+		bool is_there = next_run(resident, count, &at);
+		size_t run_bytes = (size_t)(base + at * page_bytes - from);
+
+		if (is_there)
+			memset(from, 0, run_bytes);
+		else
+			ok = madvise(from, run_bytes, MADV_DONTNEED) == 0;
+	}
+	return ok;
+}
+
 /* Zero what the guest may have written. */
 static bool
 wipe(uint8_t *base, uint64_t size_bytes)
 {
-	if (size_bytes <= WIPE_BYTES_MAX) {
-		memset(base, 0, size_bytes);
-		return true;
-	}
-	return madvise(base, size_bytes, MADV_DONTNEED) == 0;
+	if (size_bytes > WIPE_BYTES_MAX)
+		return drop(base, size_bytes);
+	memset(base, 0, size_bytes);
+	return true;
+}
+
+/* The same, but what is mapped from an image becomes that again. */
+static bool
+rewind_bytes(const struct vm_memory *memory)
+{
+	uint8_t *image = memory->base + memory->image_start;
+	uint64_t end = memory->image_start + memory->image_bytes;
+
+	if (memory->image_bytes == 0)
+		return wipe(memory->base, memory->size);
+	return madvise(image, memory->image_bytes, MADV_DONTNEED) == 0 &&
+	       drop(memory->base, memory->image_start) &&
+	       drop(memory->base + end, memory->size - end);
 }
 
 /* Anonymous memory in place of the image, all zero; the rest is wiped. */
@@ -150,8 +223,7 @@ memory_reset(struct vm_memory *memory)
 {
 	uint64_t size_bytes = memory->type.min * VM_PAGE_SIZE;
 
-	/* Dropping private pages of an image shows the image again. */
-	if (memory->is_broken || !wipe(memory->base, memory->size) ||
+	if (memory->is_broken || !rewind_bytes(memory) ||
 	    !commit(memory->base, memory->size, size_bytes))
 		return false;
 	memory->size = size_bytes;

@@ -388,6 +388,42 @@ START_TEST(next_tenant_finds_an_instance_as_new)
 }
 END_TEST
 
+/* (module (memory (export "m") 20 40) (data (i32.const 70000) "initial")) */
+static const uint8_t large_wasm[] = {
+	0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x05, 0x04, 0x01, 0x01, 0x14, 0x28, 0x07,
+	0x05, 0x01, 0x01, 0x6d, 0x02, 0x00, 0x0b, 0x0f, 0x01, 0x00, 0x41, 0xf0, 0xa2, 0x04, 0x0b,
+	0x07, 0x69, 0x6e, 0x69, 0x74, 0x69, 0x61, 0x6c,
+};
+
+/* Pages of a large memory are wiped or dropped, one by one: whatever was written is gone. */
+START_TEST(nothing_stays_in_a_large_memory)
+{
+	static const uint64_t places[] = { 0, 4095, 65536, 69990, 70003, 131071, 131072, 300000,
+		                           300001, 700000, 20 * PAGE - 1 };
+	struct vm_program *large = program_of(WASM(large));
+	struct vm_instance *instance;
+
+	for (int round = 0; round < 8; round++) {
+		struct vm_store *one = begin_or_fail(large, &instance);
+		struct vm_memory *m = find(instance, "m").of.memory;
+		uint8_t *bytes = vm_memory_data(m);
+
+		ck_assert_uint_eq(vm_memory_size(m), 20 * PAGE);
+		ck_assert(is_zero(bytes, 70000));
+		ck_assert_mem_eq(bytes + 70000, "initial", 7);
+		ck_assert(is_zero(bytes + 70007, 20 * PAGE - 70007));
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+			bytes[places[i]] = SECRET;
+		if (round % 3 == 1) { /* more than is worth looking at */
+			ck_assert_int_eq(vm_memory_grow(m, 15), 20);
+			memset(bytes, SECRET, 35 * PAGE);
+		}
+		vm_store_free(one);
+	}
+	vm_program_unref(large);
+}
+END_TEST
+
 START_TEST(what_the_embedder_wrote_is_gone)
 {
 	const struct vm_value i64 = { .type = VM_I64, .of.i64 = SECRET };
@@ -1015,6 +1051,7 @@ unit_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, next_tenant_finds_an_instance_as_new, 0,
 	                    sizeof(growth_cases) / sizeof(growth_cases[0]));
+	tcase_add_test(tc, nothing_stays_in_a_large_memory);
 	tcase_add_test(tc, what_the_embedder_wrote_is_gone);
 	tcase_add_test(tc, programs_that_alternate_do_not_meet);
 	tcase_add_test(tc, instances_of_one_store_are_apart);
