@@ -284,7 +284,7 @@ void
 nn_tell(const struct vm_plugin_call *call, uint32_t *count, const char *what,
         const struct vm_error *err)
 {
-	char text[200];
+	char text[VM_ERROR_MESSAGE_MAX];
 	size_t len = 0;
 
 	if (*count == MESSAGES_MAX)
