@@ -12,6 +12,9 @@
 /* Source's pixels, along both axes, that a mean of DCT-scaled ones is made from: see `area`. */
 #define AREA_OVERSAMPLING 2
 
+enum alpha { ALPHA_MULTIPLY, ALPHA_DROP };
+
+/* The words of enums, in their order. */
 static const char *const format_names[] = { "auto", "jpeg", "png", NULL };
 static const char *const method_names[] = { "bilinear", "area", NULL };
 static const char *const alpha_names[] = { "multiply", "drop", NULL };
@@ -233,13 +236,6 @@ pixels_to_buffer(struct decoding *d, struct vm_plugin_reply *reply, struct vm_er
 	uint64_t bytes = image_layout_bytes(layout, d->ask.width, d->ask.height);
 	const size_t row_bytes = (size_t)image_layout_bytes(layout, d->ask.width, 1);
 
-	if (bytes > d->limits->output_bytes_max)
-		return vm_plugin_fail(d->host, err, VM_E_LIMIT,
-		                      "%u x %u pixels as %s are %llu bytes, the limit "
-		                      "output_bytes_max is %llu",
-		                      d->ask.width, d->ask.height, image_layout_names[layout],
-		                      (unsigned long long)bytes,
-		                      (unsigned long long)d->limits->output_bytes_max);
 	uint8_t *out = bytes <= SIZE_MAX
 	                   ? vm_plugin_reply_buffer(d->host, reply, (size_t)bytes) : NULL;
 	if (out == NULL)
@@ -277,32 +273,56 @@ pixels_to_file(struct decoding *d, struct vm_plugin_reply *reply, struct vm_erro
 	return VM_OK;
 }
 
+/* The result's size, and whether it is within the limits. */
+static enum vm_status
+size_check(struct decoding *d, struct vm_error *err)
+{
+	const struct image_limits *limits = d->limits;
+
+	if (d->ask.width == 0) {
+		d->ask.width = d->source->info.width;
+		d->ask.height = d->source->info.height;
+	}
+	if ((uint64_t)d->ask.width * d->ask.height > limits->pixels_max)
+		return vm_plugin_fail(d->host, err, VM_E_LIMIT,
+		                      "the result would have %u x %u pixels, the limit pixels_max "
+		                      "is %llu", d->ask.width, d->ask.height,
+		                      (unsigned long long)limits->pixels_max);
+	if (d->ask.layout == LAYOUT_PNG) /* it grows up to its limit */
+		return VM_OK;
+	uint64_t bytes = image_layout_bytes(d->ask.layout, d->ask.width, d->ask.height);
+	if (bytes > limits->output_bytes_max)
+		return vm_plugin_fail(d->host, err, VM_E_LIMIT,
+		                      "%u x %u pixels as %s are %llu bytes, the limit "
+		                      "output_bytes_max is %llu",
+		                      d->ask.width, d->ask.height,
+		                      image_layout_names[d->ask.layout], (unsigned long long)bytes,
+		                      (unsigned long long)limits->output_bytes_max);
+	return VM_OK;
+}
+
+static uint32_t
+times(uint32_t size, uint32_t factor)
+{
+	return size <= UINT32_MAX / 2 / factor ? size * factor : UINT32_MAX / 2;
+}
+
 /* From the header on: sizes are checked here, before anything is allocated for pixels. */
 static enum vm_status
 decoding_start(struct decoding *d, struct vm_error *err)
 {
-	const uint64_t pixels_max = d->limits->pixels_max;
-	uint64_t least = d->ask.resize == RESAMPLE_AREA ? AREA_OVERSAMPLING : 0;
+	enum vm_status st = size_check(d, err);
 
-	if ((uint64_t)d->ask.width * d->ask.height > pixels_max)
-		return vm_plugin_fail(d->host, err, VM_E_LIMIT,
-		                      "the result would have %u x %u pixels, the limit pixels_max "
-		                      "is %llu", d->ask.width, d->ask.height,
-		                      (unsigned long long)pixels_max);
-	/* No size of a source comes near the largest numbers here. */
-	uint64_t width_min = d->ask.width * least;
-	uint64_t height_min = d->ask.height * least;
-	d->source->is_alpha_dropped = d->ask.alpha == 1;
-	enum vm_status st = source_start(
-	    d->source, pixels_max, width_min < UINT32_MAX ? (uint32_t)width_min : UINT32_MAX,
-	    height_min < UINT32_MAX ? (uint32_t)height_min : UINT32_MAX, err);
 	if (st != VM_OK)
 		return st;
-	if (d->ask.width == 0) {
-		d->ask.width = d->source->width;
-		d->ask.height = d->source->height;
-	}
-	d->row = malloc((size_t)d->ask.width * 3);
+	d->source->is_alpha_dropped = d->ask.alpha == ALPHA_DROP;
+	bool is_area = d->ask.resize == RESAMPLE_AREA;
+	st = source_start(d->source, d->limits->pixels_max,
+	                  is_area ? times(d->ask.width, AREA_OVERSAMPLING) : 0,
+	                  is_area ? times(d->ask.height, AREA_OVERSAMPLING) : 0, err);
+	if (st != VM_OK)
+		return st;
+	d->row = calloc(d->ask.width, 3);
 	if (d->row == NULL)
 		return vm_plugin_fail(d->host, err, VM_E_NOMEM, "out of memory");
 	return resampler_new(d->source, (enum resample_method)d->ask.resize, d->ask.width,
