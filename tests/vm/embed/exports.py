@@ -17,7 +17,7 @@ def declared():
         if not header.endswith(".h"):
             continue
         with open(os.path.join(folder, header), encoding="utf-8") as f:
-            text = re.sub(r"/\*.*?\*/|^#.*?$", "", f.read(), flags=re.S | re.M)
+            text = re.sub(r"/\*.*?\*/|^#(?:[^\n]*\\\n)*[^\n]*$", "", f.read(), flags=re.S | re.M)
         for declaration in re.findall(r"\bVM_EXPORT\b([^;{]*)", text):
             names.add(re.search(r"\b(\w+)\s*\(", declaration).group(1))
     return names
