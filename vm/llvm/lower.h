@@ -16,8 +16,8 @@
  * About NaNs. LLVM may fold arithmetic that leaves numbers as they are, such as x - 0, and a
  * signalling NaN would come out as it went in; wasm demands that it be quiet. All these folds need
  * a constant, so float constants are hidden (emit_hidden) before arithmetic sees them. It also
- * keeps LLVM from computing NaNs with its own rules. Constants that appear only later (vectors
- * kept in a local, integers converted after propagation) are not caught.
+ * keeps LLVM from computing NaNs with its own rules. Constants that appear only later (a local's on
+ * all ways to where they meet, integers converted after propagation) are not caught.
  */
 #pragma once
 
