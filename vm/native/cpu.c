@@ -13,6 +13,15 @@
 #if defined __x86_64__ && __has_include(<sys/platform/x86.h>)
 #include <sys/platform/x86.h>
 
+/* The header's own function shifts a signed 1 by 31. */
+static bool
+is_active(unsigned int number)
+{
+	const struct cpuid_feature *leaf = __x86_get_cpuid_feature_leaf(number / 128);
+
+	return leaf->active_array[number % 128 / 32] >> (number % 32) & 1;
+}
+
 uint64_t
 vm_cpu_features(void)
 {
@@ -23,26 +32,26 @@ vm_cpu_features(void)
 		uint64_t feature;
 		bool is_active;
 	} rows[] = {
-		{ CPU_BIT(CX16),      CPU_FEATURE_ACTIVE(CMPXCHG16B) },
-		{ CPU_BIT(SAHF),      CPU_FEATURE_ACTIVE(LAHF64_SAHF64) },
-		{ CPU_BIT(POPCNT),    CPU_FEATURE_ACTIVE(POPCNT) },
-		{ CPU_BIT(SSE3),      CPU_FEATURE_ACTIVE(SSE3) },
-		{ CPU_BIT(SSSE3),     CPU_FEATURE_ACTIVE(SSSE3) },
-		{ CPU_BIT(SSE41),     CPU_FEATURE_ACTIVE(SSE4_1) },
-		{ CPU_BIT(SSE42),     CPU_FEATURE_ACTIVE(SSE4_2) },
-		{ CPU_BIT(AVX),       CPU_FEATURE_ACTIVE(AVX) },
-		{ CPU_BIT(AVX2),      CPU_FEATURE_ACTIVE(AVX2) },
-		{ CPU_BIT(BMI),       CPU_FEATURE_ACTIVE(BMI1) },
-		{ CPU_BIT(BMI2),      CPU_FEATURE_ACTIVE(BMI2) },
-		{ CPU_BIT(F16C),      CPU_FEATURE_ACTIVE(F16C) },
-		{ CPU_BIT(FMA),       CPU_FEATURE_ACTIVE(FMA) },
-		{ CPU_BIT(LZCNT),     CPU_FEATURE_ACTIVE(LZCNT) },
-		{ CPU_BIT(MOVBE),     CPU_FEATURE_ACTIVE(MOVBE) },
-		{ CPU_BIT(AVX512F),   CPU_FEATURE_ACTIVE(AVX512F) },
-		{ CPU_BIT(AVX512BW),  CPU_FEATURE_ACTIVE(AVX512BW) },
-		{ CPU_BIT(AVX512CD),  CPU_FEATURE_ACTIVE(AVX512CD) },
-		{ CPU_BIT(AVX512DQ),  CPU_FEATURE_ACTIVE(AVX512DQ) },
-		{ CPU_BIT(AVX512VL),  CPU_FEATURE_ACTIVE(AVX512VL) },
+		{ CPU_BIT(CX16),      is_active(x86_cpu_CMPXCHG16B) },
+		{ CPU_BIT(SAHF),      is_active(x86_cpu_LAHF64_SAHF64) },
+		{ CPU_BIT(POPCNT),    is_active(x86_cpu_POPCNT) },
+		{ CPU_BIT(SSE3),      is_active(x86_cpu_SSE3) },
+		{ CPU_BIT(SSSE3),     is_active(x86_cpu_SSSE3) },
+		{ CPU_BIT(SSE41),     is_active(x86_cpu_SSE4_1) },
+		{ CPU_BIT(SSE42),     is_active(x86_cpu_SSE4_2) },
+		{ CPU_BIT(AVX),       is_active(x86_cpu_AVX) },
+		{ CPU_BIT(AVX2),      is_active(x86_cpu_AVX2) },
+		{ CPU_BIT(BMI),       is_active(x86_cpu_BMI1) },
+		{ CPU_BIT(BMI2),      is_active(x86_cpu_BMI2) },
+		{ CPU_BIT(F16C),      is_active(x86_cpu_F16C) },
+		{ CPU_BIT(FMA),       is_active(x86_cpu_FMA) },
+		{ CPU_BIT(LZCNT),     is_active(x86_cpu_LZCNT) },
+		{ CPU_BIT(MOVBE),     is_active(x86_cpu_MOVBE) },
+		{ CPU_BIT(AVX512F),   is_active(x86_cpu_AVX512F) },
+		{ CPU_BIT(AVX512BW),  is_active(x86_cpu_AVX512BW) },
+		{ CPU_BIT(AVX512CD),  is_active(x86_cpu_AVX512CD) },
+		{ CPU_BIT(AVX512DQ),  is_active(x86_cpu_AVX512DQ) },
+		{ CPU_BIT(AVX512VL),  is_active(x86_cpu_AVX512VL) },
 	};
 
 	_Static_assert(sizeof(rows) / sizeof(rows[0]) == CPU_COUNT, "a row for each of cpu.def");

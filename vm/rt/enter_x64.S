@@ -16,8 +16,8 @@
  *
  * Guest code gets the default MXCSR; to read it takes as long as half of an entry, so that run says
  * whether the thread has another. It never touches the x87 unit. The fault handlers send the thread
- * to rt_enter_exit with rsp = run->exit_sp and eax = the status; code that is back on that stack by itself goes to
- * rt_enter_leave, which is where both meet. native_enter (vm/native/enter_x64.S) makes the same
+ * to rt_enter_exit with rsp = run->exit_sp and eax = the status; code that is back on that stack by
+ * itself goes to rt_enter_leave, which is where both meet. native_enter (vm/native/enter_x64.S) makes the same
  * frame and leaves by the same ways.
  */
 #include "vm/rt/enter_x64.h"
