@@ -55,6 +55,10 @@ static const struct endpoint endpoints[RPC_ROUTE_COUNT] = {
 	[RPC_ROUTE_V2_VERSION] = { NULL, v2_model },
 	[RPC_ROUTE_V2_VERSION_READY] = { NULL, v2_model_ready },
 	[RPC_ROUTE_V2_VERSION_INFER] = { model_infer_begin, model_infer },
+	[RPC_ROUTE_KV_LIST] = { NULL, kv_list },
+	[RPC_ROUTE_KV_GET] = { NULL, kv_get },
+	[RPC_ROUTE_KV_PUT] = { kv_put_begin, kv_put },
+	[RPC_ROUTE_KV_DELETE] = { NULL, kv_delete },
 	[RPC_ROUTE_LIVEZ] = { NULL, livez },
 	[RPC_ROUTE_READYZ] = { NULL, readyz },
 	[RPC_ROUTE_METRICS] = { NULL, metrics_report },
@@ -162,7 +166,21 @@ action_of(unsigned scope)
 		return AUTH_MODULES_WRITE;
 	if (scope == RPC_SCOPE_PLUGINS)
 		return AUTH_PLUGINS;
+	if (scope == RPC_SCOPE_KV_READ)
+		return AUTH_KV_READ;
+	if (scope == RPC_SCOPE_KV_WRITE)
+		return AUTH_KV_WRITE;
 	return scope == RPC_SCOPE_INVOKE ? AUTH_INVOKE : AUTH_ADMIN;
+}
+
+/* The namespace of the path; one that is too long is none, which its endpoint says. */
+static const char *
+copy_ns(const struct request *r, char *out, size_t size)
+{
+	struct rpc_str ns = rpc_match_param(&r->match, "ns");
+
+	snprintf(out, size, "%.*s", (int)ns.len, ns.data);
+	return out;
 }
 
 static bool
@@ -188,6 +206,8 @@ may(struct request *r)
 			named = reference;
 		}
 	}
+	if (action == AUTH_KV_READ || action == AUTH_KV_WRITE)
+		named = copy_ns(r, reference, sizeof reference);
 	if (auth_permits(r->principal, action, named))
 		return true;
 	metric_add(METRIC_AUTH_FAILURES, METRIC_auth_SCOPE, 0, 1);

@@ -112,8 +112,8 @@ void api_parse_and_start(struct invocation *invocation, size_t len, api_parse_fn
 /*
  * Opaque positions in lists: any text of at most CURSOR_DATA_MAX bytes, with a MAC, in base64url.
  */
-#define CURSOR_DATA_MAX 240
-#define CURSOR_TEXT_MAX 384
+#define CURSOR_DATA_MAX 720
+#define CURSOR_TEXT_MAX 1000
 
 /* Take the request's `cursor`: "" when there is none. Replies and returns false on a bad one. */
 bool api_cursor_read(struct request *request, char out[CURSOR_DATA_MAX + 1]);
@@ -211,6 +211,13 @@ void model_infer(struct request *request);
 void v2_server(struct request *request);
 void v2_model(struct request *request);
 void v2_model_ready(struct request *request);
+
+/* api_kv.c */
+void kv_list(struct request *request);
+void kv_get(struct request *request);
+void kv_put_begin(struct request *request);
+void kv_put(struct request *request);
+void kv_delete(struct request *request);
 
 /* api_system.c */
 void livez(struct request *request);

@@ -110,8 +110,8 @@ add_link(struct request *request, struct reply *reply, const char *cursor)
 		query.data += len + (mark != NULL);
 		query.len -= len + (mark != NULL);
 	}
-	reply_header(reply, "Link", "<%s?%scursor=%s>; rel=\"next\"", request->match.route->path,
-	             kept, cursor);
+	reply_header(reply, "Link", "<%.*s?%scursor=%s>; rel=\"next\"",
+	             (int)request->facts.path.len, request->facts.path.data, kept, cursor);
 }
 
 void

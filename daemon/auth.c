@@ -27,7 +27,7 @@
 
 /* ---- principals ---- */
 
-/* What an `invoke:` or `plugins:` scope names. */
+/* What a scope names that goes on with a pattern. */
 struct pattern {
 	struct pattern *next;
 	enum auth_action action;
@@ -48,6 +48,8 @@ static const char *const scope_names[AUTH_ACTION_COUNT] = {
 	[AUTH_MODULES_READ] = "modules:read",
 	[AUTH_MODULES_WRITE] = "modules:write",
 	[AUTH_INVOKE] = "invoke",
+	[AUTH_KV_READ] = "kv:read",
+	[AUTH_KV_WRITE] = "kv:write",
 	[AUTH_PLUGINS] = "plugins",
 	[AUTH_ADMIN] = "admin",
 };
@@ -219,7 +221,8 @@ add_pattern(const struct line *line, struct auth_principal *principal, enum auth
 static bool
 add_scope(const struct line *line, struct auth_principal *principal, const char *scope)
 {
-	static const enum auth_action with_pattern[] = { AUTH_INVOKE, AUTH_PLUGINS };
+	static const enum auth_action with_pattern[] = { AUTH_INVOKE, AUTH_KV_READ, AUTH_KV_WRITE,
+						       AUTH_PLUGINS };
 
 	if (strcmp(scope, "*") == 0) {
 		principal->scopes = ALL_SCOPES;
@@ -238,7 +241,8 @@ add_scope(const struct line *line, struct auth_principal *principal, const char 
 	}
 	return refuse(line,
 		      "unknown scope \"%.40s\"; expected modules:read, modules:write, invoke, "
-		      "invoke:PATTERN, plugins, plugins:PATTERN, admin or *",
+		      "invoke:PATTERN, kv:read, kv:read:PATTERN, kv:write, kv:write:PATTERN, "
+		      "plugins, plugins:PATTERN, admin or *",
 		      scope);
 }
 

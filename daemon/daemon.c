@@ -20,6 +20,7 @@
 #include "daemon/compile.h"
 #include "daemon/feed.h"
 #include "daemon/invocations.h"
+#include "daemon/kv.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
@@ -568,6 +569,21 @@ start_artifacts(struct daemon *daemon)
 	return daemon->artifacts != NULL;
 }
 
+/* What is wrong with the file is no reason not to start; requests that need it say it again. */
+static bool
+start_kv(struct daemon *daemon)
+{
+	struct wasmedge_storage *storage;
+	struct wasmedge_storage_error err;
+
+	daemon->kv = kv_new(daemon->config);
+	if (daemon->kv == NULL)
+		return complain("cannot start the threads of the storage", strerror(errno));
+	if (kv_open(daemon->kv, &storage, &err) != WASMEDGE_STORAGE_OK)
+		(void)complain("cannot open the values under keys", err.message);
+	return true;
+}
+
 static bool
 start(struct daemon *daemon, struct server_app *app, struct open_sockets *sockets)
 {
@@ -582,7 +598,8 @@ start(struct daemon *daemon, struct server_app *app, struct open_sockets *socket
 	start_signals(daemon);
 	return start_privileged(daemon, sockets) && start_plugins(daemon) && start_metrics(daemon) &&
 	       start_engine(daemon, &linker) && start_registries(daemon, linker) &&
-	       start_store(daemon) && start_artifacts(daemon) && start_pools(daemon) &&
+	       start_store(daemon) && start_artifacts(daemon) && start_kv(daemon) &&
+	       start_pools(daemon) &&
 	       start_server(daemon, app) &&
 	       serve_all(daemon, sockets);
 }
@@ -615,6 +632,7 @@ stop(struct daemon *daemon)
 	plugins_stop(daemon->plugins);
 	store_close(daemon->store);
 	jobpool_free(daemon->helpers);
+	kv_stop(daemon->kv);
 	artifacts_stop(daemon->artifacts);
 	server_close(daemon->server);
 	close_handles(daemon);
@@ -624,6 +642,7 @@ stop(struct daemon *daemon)
 	uv_run(daemon->loop, UV_RUN_DEFAULT); /* until all handles are closed */
 	compiler_free(daemon->compiler);
 	artifacts_free(daemon->artifacts);
+	kv_free(daemon->kv);
 	feed_free(daemon->feed);
 	plugins_free(daemon->plugins);
 	vm_engine_unref(daemon->engine);

@@ -22,6 +22,7 @@ struct artifacts;
 struct compiler;
 struct feed;
 struct invocations;
+struct kv;
 struct operations;
 struct plugins;
 struct programs;
@@ -47,6 +48,7 @@ struct daemon {
 	struct programs *programs;
 	struct artifacts *artifacts; /* native code that is kept */
 	struct compiler *compiler;   /* and how it is made */
+	struct kv *kv;               /* values under keys */
 	struct feed *feed;           /* events for whoever follows */
 	_Atomic uint64_t shadow_count; /* calls that might have been repeated; see shadow.h */
 	struct invocations *invocations;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/clock.h"
+#include "daemon/kv.h"
 #include "daemon/log.h"
 
 #define TICK_MS 250
@@ -96,6 +97,21 @@ list_forbidden(const struct config *config, const char **out)
 	return count;
 }
 
+/* What the plug-in that keeps values is told where nobody says otherwise: the daemon's own file. */
+#define KV_SETTINGS 2
+
+static bool
+set_kv(const struct config *config, char **path, char bytes_max[24],
+       struct vm_plugins_setting settings[KV_SETTINGS])
+{
+	*path = kv_path(config);
+	snprintf(bytes_max, 24, "%llu", (unsigned long long)config->limits_value_bytes);
+	settings[0] = (struct vm_plugins_setting){ "wasmedge_storage", "path", *path, NULL, true };
+	settings[1] = (struct vm_plugins_setting){ "wasmedge_storage", "value_bytes_max", bytes_max,
+		                                   NULL, true };
+	return *path != NULL;
+}
+
 /* plugins NULL: only to see whether it goes well. */
 static enum vm_status
 load(const struct config *config, struct plugins *plugins, struct vm_plugins **out,
@@ -104,30 +120,35 @@ load(const struct config *config, struct plugins *plugins, struct vm_plugins **o
 	const char **forbidden =
 	    calloc(config->plugins_forbidden.count + RESERVED_COUNT, sizeof *forbidden);
 	struct vm_plugins_setting *settings =
-	    calloc(config->option_count + 1, sizeof *settings);
+	    calloc(config->option_count + KV_SETTINGS, sizeof *settings);
 	enum vm_status status = VM_E_NOMEM;
+	char bytes_max[24];
+	char *path = NULL;
 
-	if (forbidden == NULL || settings == NULL) {
+	if (forbidden == NULL || settings == NULL ||
+	    !set_kv(config, &path, bytes_max, settings)) {
 		status = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "no memory for the plug-ins");
 		goto done;
 	}
 	for (size_t i = 0; i < config->option_count; i++) {
 		const struct config_option *option = &config->options[i];
-		settings[i] = (struct vm_plugins_setting){ option->plugin, option->name,
-			                                   option->value, option->origin };
+		settings[KV_SETTINGS + i] = (struct vm_plugins_setting){
+			option->plugin, option->name, option->value, option->origin, false
+		};
 	}
 	const struct vm_plugins_config load_config = {
 		.path = config->plugins_enabled ? plugins_path(config) : "",
 		.forbidden = forbidden,
 		.forbidden_count = list_forbidden(config, forbidden),
 		.settings = settings,
-		.setting_count = config->plugins_enabled ? config->option_count : 0,
+		.setting_count = config->plugins_enabled ? KV_SETTINGS + config->option_count : 0,
 		.log = plugins != NULL ? on_message : NULL,
 		.elsewhere = operate_elsewhere,
 		.elsewhere_env = plugins,
 	};
 	status = vm_plugins_load(&load_config, out, err);
 done:
+	free(path);
 	free(forbidden);
 	free(settings);
 	return status;

@@ -210,7 +210,8 @@ write_path_parameter(struct rpc_writer *w, struct rpc_str name)
 	                is_ref ? "Which module; '/' may be sent as it is or as %2F"
 	                : is_path
 	                    ? "Path below the invocation's root; '/' may be sent as it is or as %2F"
-	                    : NULL);
+	                : rpc_str_is(name, "key") ? "The key; '/' may be sent as it is or as %2F"
+	                                          : NULL);
 	rpc_write_key(w, "schema");
 	if (is_ref)
 		write_schema_ref(w, "Ref");

@@ -270,9 +270,9 @@ match_template(const char *template, const struct segments *segments, struct rpc
 		}
 		struct rpc_str name = { part.data + 1, part.len - 2 };
 		size_t span = 1;
-		if (rpc_str_is(name, "path...")) {
+		if (name.len > 3 && memcmp(name.data + name.len - 3, "...", 3) == 0) {
 			span = segments->count - i;
-			name.len = 4;
+			name.len -= 3;
 		} else if (rpc_str_is(name, "ref")) {
 			span = ref_span(segments->at[i]);
 		}

@@ -8,7 +8,7 @@
  *     {name}       one segment
  *     {ref}        a module reference: one segment when that begins with "sha256:" or has a '/'
  *                  inside (sent as %2F, as generated clients do), otherwise two, "ns/name:tag"
- *     {path...}    one or more segments, to the end
+ *     {name...}    one or more segments, to the end
  *
  * Matching works on the target as it came over the wire. Each segment is percent-decoded by
  * itself, so an encoded slash is data and never a separator; a segment that is "." or ".." or,

@@ -164,6 +164,7 @@ static const struct scope_case {
 	{ "invoke:demo/*", false, false, false, "demos/app:1", false },
 	{ "invoke:demo/*", false, false, false, NULL, true },
 	{ "plugins:demo/*", false, false, false, NULL, false },
+	{ "kv:read:demo*,kv:write", false, false, false, NULL, false },
 	{ "invoke:demo/app:1", false, false, false, "demo/app:1", true },
 	{ "invoke:demo/app:1", false, false, false, "demo/app:12", false },
 	{ "invoke:*/app:*", false, false, false, "demo/app:1", true },

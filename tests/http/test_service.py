@@ -171,6 +171,10 @@ OPERATIONS = [  # method, target, scope that is needed
     ("GET", "/v1/invocations/inv_x", "invoke"),
     ("DELETE", "/v1/invocations/inv_x", "invoke"),
     ("GET", "/v1/invocations/inv_x/events", "invoke"),
+    ("GET", "/v1/kv/app", "kv:read"),
+    ("GET", "/v1/kv/app/a", "kv:read"),
+    ("PUT", "/v1/kv/app/a", "kv:write"),
+    ("DELETE", "/v1/kv/app/a", "kv:write"),
     ("GET", "/v1/activity", "admin"),
     ("GET", "/metrics", "admin"),
     ("GET", "/livez", None),
@@ -183,7 +187,7 @@ OPERATIONS = [  # method, target, scope that is needed
 
 def test_scope_matrix(_):
     with guarded_daemon() as d:
-        scopes = ["modules:read", "modules:write", "invoke", "admin", "*"]
+        scopes = ["modules:read", "modules:write", "invoke", "kv:read", "kv:write", "admin", "*"]
         secrets = {s: new_token(d, "t%d" % k, s) for k, s in enumerate(scopes)}
         d.start()
         for method, target, needed in OPERATIONS:

@@ -34,7 +34,7 @@ ARROWS = {
     "vm/capi": ["vm/include"],
     "plugins": ["vm/include"],
     "rpc": [],
-    "daemon": ["vm/include", "rpc"],
+    "daemon": ["vm/include", "rpc", "plugins/storage"],
     "client/cli": [],
     "client/wasmedgectl": ["client/cli", "rpc"],
     "client/wasmedge": ["client/cli", "vm/include"],

@@ -401,7 +401,7 @@ check_settings(const struct vm_plugins *set, const struct vm_plugins_config *con
 {
 	for (size_t i = 0; i < config->setting_count; i++) {
 		const struct vm_plugins_setting *setting = &config->settings[i];
-		if (plugin_find(set, setting->plugin) == NULL &&
+		if (!setting->is_standard && plugin_find(set, setting->plugin) == NULL &&
 		    !is_unwanted(config, setting->plugin))
 			return plugin_refuse(err, setting,
 			                     "option %.64s is for plug-in %.64s, which is not "

@@ -22,6 +22,7 @@ struct vm_plugins_setting {
 	const char *option;
 	const char *value; /* of a LIST: words separated by blanks */
 	const char *origin; /* where it was said, which complaints then begin with; or NULL */
+	bool is_standard; /* the embedder's own: the plug-in need not be there */
 };
 
 struct vm_plugins_config {
