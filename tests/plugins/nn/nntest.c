@@ -1,6 +1,7 @@
 #include "tests/plugins/nn/nntest.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,4 +141,16 @@ nn_test_difference(const float *a, const float *b, size_t count)
 			largest = isnan(difference) ? INFINITY : difference;
 	}
 	return largest;
+}
+
+enum vm_status
+nn_test_fail(struct vm_error *err, enum vm_status status, const char *format, ...)
+{
+	char text[VM_ERROR_MESSAGE_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	return vm_error_set(err, status, VM_NO_OFFSET, "%s", text);
 }

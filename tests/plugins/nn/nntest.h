@@ -42,3 +42,7 @@ enum vm_status nn_test_load(struct vm_plugins *plugins, const char *plugin, cons
                             struct vm_error *err);
 /* The largest difference of two arrays of floats; infinity when one has a NaN. */
 double nn_test_difference(const float *a, const float *b, size_t count);
+
+/* fail of a struct vm_plugin_host. */
+enum vm_status nn_test_fail(struct vm_error *err, enum vm_status status, const char *format, ...)
+    VM_PRINTF(3, 4);

@@ -302,10 +302,10 @@ main(int argc, char **argv)
 
 	if (strcmp(what, "all") == 0) {
 		test_network();
+		test_saved_model(argc > 2 ? argv[2] : NULL);
 		test_errors();
 		test_runs();
 		test_old_functions();
-		test_saved_model(argc > 2 ? argv[2] : NULL);
 	} else if (strcmp(what, "saved") == 0) {
 		test_saved_model(NULL);
 	} else if (strcmp(what, "absent") == 0) {
