@@ -59,6 +59,44 @@ offer_functions(struct ctl *ctl, const char *ref)
 }
 
 static void
+offer_plugins(struct ctl *ctl)
+{
+	struct http_response response = { 0 };
+	json_t *json = NULL, *plugin;
+	size_t i;
+
+	if (ctl_get(ctl, "/v1/plugins", &response, &json) != 0)
+		return;
+	json_array_foreach (json_object_get(json, "items"), i, plugin)
+		offer(ctl, ctl_text(plugin, "name"));
+	json_decref(json);
+	http_response_clear(&response);
+}
+
+/* Operations of a plug-in that clients may ask for. */
+static void
+offer_operations(struct ctl *ctl, const char *plugin)
+{
+	struct http_response response = { 0 };
+	json_t *json = NULL, *operation;
+	char *path = NULL;
+	size_t i;
+
+	/* A name that has to be encoded is none. */
+	if (plugin[strspn(plugin, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0' ||
+	    ctl_format(ctl, &path, "/v1/plugins/%s", plugin) != 0)
+		return;
+	if (ctl_get(ctl, path, &response, &json) == 0) {
+		json_array_foreach (json_object_get(json, "operations"), i, operation)
+			if (json_is_true(json_object_get(operation, "http")))
+				offer(ctl, ctl_text(operation, "name"));
+		json_decref(json);
+		http_response_clear(&response);
+	}
+	free(path);
+}
+
+static void
 offer_contexts(struct ctl *ctl)
 {
 	struct contexts contexts;
@@ -93,6 +131,10 @@ verb_candidates(void *context, const struct cli_args *args)
 		ctl_list(ctl, "/v1/invocations?", 100, offer_id, ctl);
 	else if (strcmp(kind, "function") == 0 && args->word_count > 1)
 		offer_functions(ctl, args->words[1]);
+	else if (strcmp(kind, "plugin") == 0)
+		offer_plugins(ctl);
+	else if (strcmp(kind, "operation") == 0 && args->word_count > 1)
+		offer_operations(ctl, args->words[1]);
 	else if (strcmp(kind, "context") == 0)
 		offer_contexts(ctl);
 	ctl->err = err;
