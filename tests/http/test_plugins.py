@@ -262,6 +262,35 @@ def test_a_token_says_which_plugins(_):
         d.clean()
 
 
+def test_wasmedgectl(d):
+    program = os.path.join(BUILD, "wasmedgectl")
+
+    def ctl(*arguments, code=0, given=b""):
+        ended = subprocess.run([program, "--host", "unix:" + d.socket_path, *arguments],
+                               capture_output=True, input=given, timeout=LONG)
+        equal(ended.returncode, code, arguments, ended.stderr)
+        return ended.stdout.decode()
+
+    check("example" in ctl("plugin", "ls", "-o", "name").split(), "plugin ls")
+    check("shout (i32 i32) -> ()" in ctl("plugin", "inspect", "example"), "plugin inspect")
+    equal(ctl("plugin", "call", "example", "shout", "-", "-O", "-", given=b"hello"), "HELLO")
+    equal(json.loads(ctl("plugin", "call", "trial", "echo", "--set", "a=1", "--set", "b=x")),
+          {"a": 1, "b": "x"})
+    out = os.path.join(d.folder, "out")
+    told = ctl("plugin", "call", "trial", "text", "-", "--type", "text/plain", "--set", "times=3",
+               "-O", out, given=b"abc")
+    equal(json.loads(told), {"times": 3})
+    with open(out, "rb") as file:
+        equal(file.read(), b"abc")
+    check("not written" not in ctl("plugin", "call", "trial", "who"), "plugin call")
+    ctl("plugin", "call", "trial", "who", "-O", out + "2", code=1)
+    check(not os.path.exists(out + "2"), "no file without a buffer")
+    ctl("plugin", "call", "trial", "nothing", code=3)
+    ctl("plugin", "call", "trial", "echo", "--set", "a", code=2)
+    check("shout" in ctl("__complete", "operation", "example"), "completion")
+    ctl("image", "decode", "/nowhere", code=1)
+
+
 # --- guests -------------------------------------------------------------------------------------
 
 def guest_module():
