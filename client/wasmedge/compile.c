@@ -1,14 +1,7 @@
 /*
  * compile.c - wasmedge compile: a module file with native code at its end.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "client/wasmedge/file.h"
 #include "client/wasmedge/key.h"
@@ -32,77 +25,6 @@ struct compilation {
 	size_t count;
 };
 
-/* --- the file -------------------------------------------------------------------------------- */
-
-static enum vm_status
-failed_to(struct vm_error *err, const char *what)
-{
-	return vm_error_set(err, VM_E_IO, VM_NO_OFFSET, "cannot %s: %s", what, strerror(errno));
-}
-
-static enum vm_status
-write_all(int fd, const uint8_t *bytes, size_t len, struct vm_error *err)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return failed_to(err, "write the file");
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return VM_OK;
-}
-
-/* The mode of the file that is there, or of one that the user would make. */
-static mode_t
-mode_for(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) == 0)
-		return st.st_mode & 0777;
-	const mode_t mask = umask(0);
-	umask(mask);
-	return 0666 & ~mask;
-}
-
-/*
- * Write the module and the section under a temporary name beside the final one, and rename: nobody
- * ever sees half a file, and IN may be OUT.
- */
-static enum vm_status
-write_file(const char *path, const struct compilation *c, const uint8_t *section,
-           size_t section_len, struct vm_error *err)
-{
-	char *temporary;
-	enum vm_status st;
-
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
-	int fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0) {
-		st = failed_to(err, "make a file in its folder");
-		free(temporary);
-		return st;
-	}
-	st = write_all(fd, c->bytes, c->old.module_bytes, err);
-	if (st == VM_OK)
-		st = write_all(fd, section, section_len, err);
-	if (st == VM_OK && fchmod(fd, mode_for(path)) != 0)
-		st = failed_to(err, "set the mode of the file");
-	if (close(fd) != 0 && st == VM_OK)
-		st = failed_to(err, "write the file");
-	if (st == VM_OK && rename(temporary, path) != 0)
-		st = failed_to(err, "give the file its name");
-	if (st != VM_OK)
-		unlink(temporary);
-	free(temporary);
-	return st;
-}
-
 /* --- compiling ------------------------------------------------------------------------------- */
 
 static enum vm_status
@@ -113,14 +35,13 @@ load(struct compilation *c, const char *path, vm_features features, struct vm_er
 
 	vm_engine_config_init(&config);
 	config.features = features;
-	enum vm_status st = file_read(path, config.limits.module_bytes_max, &c->bytes, &len, err);
+	enum vm_status st = vm_engine_new(&config, &c->engine, err);
+	if (st == VM_OK)
+		st = file_read_module(c->engine, path, &c->bytes, &len, err);
 	if (st != VM_OK)
 		return st;
 	native_section_find(c->bytes, len, &c->old);
-	st = vm_engine_new(&config, &c->engine, err);
-	if (st == VM_OK)
-		st = vm_module_load(c->engine, c->bytes, c->old.module_bytes, &c->module, err);
-	return st;
+	return vm_module_load(c->engine, c->bytes, c->old.module_bytes, &c->module, err);
 }
 
 static enum vm_status
@@ -151,7 +72,9 @@ store(const struct compilation *c, const char *path, struct vm_error *err)
 	enum vm_status st = native_section_make(entries, c->count, &section, &len, err);
 	if (st != VM_OK)
 		return st;
-	st = write_file(path, c, section, len, err);
+	const struct vm_str parts[] = { { (const char *)c->bytes, c->old.module_bytes },
+		                        { (const char *)section, len } };
+	st = file_write(path, parts, 2, err);
 	free(section);
 	return st;
 }

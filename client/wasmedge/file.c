@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,8 +88,35 @@ file_read(const char *path, uint64_t bytes_max, uint8_t **out_bytes, size_t *out
 	return status;
 }
 
+/* --- text ----------------------------------------------------------------------------------- */
+
+/* Its message says where; an offset would be taken for one in a binary. */
+static enum vm_status
+text_to_binary(struct vm_engine *engine, uint8_t **bytes, size_t *len, struct vm_error *err)
+{
+	uint8_t *binary;
+	size_t binary_len;
+
+	enum vm_status st = vm_text_parse(engine, (const char *)*bytes, *len, VM_TEXT_NAMES,
+	                                  &binary, &binary_len, err);
+	free(*bytes);
+	*bytes = NULL;
+	if (st != VM_OK) {
+		err->offset = VM_NO_OFFSET;
+		return st;
+	}
+	*bytes = malloc(binary_len);
+	if (*bytes != NULL)
+		memcpy(*bytes, binary, binary_len);
+	else
+		st = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
+	vm_text_free(engine, binary);
+	*len = binary_len;
+	return st;
+}
+
 enum vm_status
-file_load_module(struct vm_engine *engine, const char *path, struct vm_module **out,
+file_read_module(struct vm_engine *engine, const char *path, uint8_t **out_bytes, size_t *out_len,
                  struct vm_error *err)
 {
 	struct vm_engine_config defaults;
@@ -97,9 +125,91 @@ file_load_module(struct vm_engine *engine, const char *path, struct vm_module **
 
 	vm_engine_config_init(&defaults);
 	enum vm_status st = file_read(path, defaults.limits.module_bytes_max, &bytes, &len, err);
+	if (st == VM_OK && vm_text_is_likely(bytes, len))
+		st = text_to_binary(engine, &bytes, &len, err);
+	if (st != VM_OK)
+		return st;
+	*out_bytes = bytes;
+	*out_len = len;
+	return VM_OK;
+}
+
+enum vm_status
+file_load_module(struct vm_engine *engine, const char *path, struct vm_module **out,
+                 struct vm_error *err)
+{
+	uint8_t *bytes;
+	size_t len;
+
+	enum vm_status st = file_read_module(engine, path, &bytes, &len, err);
 	if (st != VM_OK)
 		return st;
 	st = vm_module_load(engine, bytes, len, out, err);
 	free(bytes);
+	return st;
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+static enum vm_status
+failed_to(struct vm_error *err, const char *what)
+{
+	return vm_error_set(err, VM_E_IO, VM_NO_OFFSET, "cannot %s: %s", what, strerror(errno));
+}
+
+static enum vm_status
+write_all(int fd, struct vm_str part, struct vm_error *err)
+{
+	while (part.len > 0) {
+		ssize_t n = write(fd, part.data, part.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return failed_to(err, "write the file");
+		part.data += n;
+		part.len -= (size_t)n;
+	}
+	return VM_OK;
+}
+
+/* The mode of the file that is there, or of one that the user would make. */
+static mode_t
+mode_for(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		return st.st_mode & 0777;
+	const mode_t mask = umask(0);
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+enum vm_status
+file_write(const char *path, const struct vm_str *parts, size_t count, struct vm_error *err)
+{
+	enum vm_status st = VM_OK;
+	char *temporary;
+
+	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
+	int fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0) {
+		st = failed_to(err, "make a file in its folder");
+		free(temporary);
+		return st;
+	}
+	for (size_t i = 0; i < count && st == VM_OK; i++)
+		st = write_all(fd, parts[i], err);
+	if (st == VM_OK && fchmod(fd, mode_for(path)) != 0)
+		st = failed_to(err, "set the mode of the file");
+	if (close(fd) != 0 && st == VM_OK)
+		st = failed_to(err, "write the file");
+	if (st == VM_OK && rename(temporary, path) != 0)
+		st = failed_to(err, "give the file its name");
+	if (st != VM_OK)
+		unlink(temporary);
+	free(temporary);
 	return st;
 }

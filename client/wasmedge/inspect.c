@@ -1,8 +1,10 @@
 /*
- * inspect.c - wasmedge validate, wasmedge parse: look at modules without running them.
+ * inspect.c - wasmedge validate, parse and wat2wasm: look at modules without running them.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "client/wasmedge/file.h"
 #include "client/wasmedge/options.h"
@@ -50,6 +52,55 @@ verb_validate(void *context, const struct cli_args *args)
 	}
 	vm_engine_unref(engine);
 	return code;
+}
+
+/* --- wat2wasm ------------------------------------------------------------------------------- */
+
+/* The file's own name with .wasm in place of its extension. The caller frees it. */
+static char *
+binary_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash != NULL ? slash + 1 : path;
+	const char *dot = strrchr(base, '.');
+	const size_t stem_len = dot != NULL && dot != base ? (size_t)(dot - path) : strlen(path);
+	char *name = NULL;
+
+	return asprintf(&name, "%.*s.wasm", (int)stem_len, path) < 0 ? NULL : name;
+}
+
+int
+verb_wat2wasm(void *context, const struct cli_args *args)
+{
+	struct vm_engine *engine = engine_for(args);
+	const char *in = args->words[0];
+	const char *file = in; /* which one an error is about */
+	char *out = args->word_count > 1 ? strdup(args->words[1]) : binary_name(in);
+	struct vm_module *module = NULL;
+	uint8_t *bytes = NULL;
+	struct vm_error err;
+	size_t len;
+
+	(void)context;
+	if (engine == NULL || out == NULL) {
+		free(out);
+		return EXIT_REFUSED;
+	}
+	enum vm_status st = file_read_module(engine, in, &bytes, &len, &err);
+	if (st == VM_OK)
+		st = vm_module_load(engine, bytes, len, &module, &err);
+	if (st == VM_OK) {
+		const struct vm_str part = { (const char *)bytes, len };
+		file = out;
+		st = file_write(out, &part, 1, &err);
+	}
+	if (st != VM_OK)
+		report_error(file, NULL, &err);
+	vm_module_unref(module);
+	vm_engine_unref(engine);
+	free(bytes);
+	free(out);
+	return st == VM_OK ? EXIT_DONE : EXIT_REFUSED;
 }
 
 /* --- parse ---------------------------------------------------------------------------------- */

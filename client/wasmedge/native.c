@@ -208,12 +208,10 @@ native_load_file(struct vm_engine *engine, const char *path, const struct native
 {
 	struct loading l = { .path = path, .options = options, .engine = engine };
 	struct native_section section;
-	struct vm_engine_config defaults;
 	uint8_t *bytes;
 	size_t len;
 
-	vm_engine_config_init(&defaults);
-	enum vm_status st = file_read(path, defaults.limits.module_bytes_max, &bytes, &len, err);
+	enum vm_status st = file_read_module(engine, path, &bytes, &len, err);
 	if (st != VM_OK)
 		return st;
 	native_section_find(bytes, len, &section);

@@ -124,6 +124,9 @@ static const struct cli_verb verbs[] = {
 	  verb_compile },
 	{ "validate", "FILE...", "@file", 1, SIZE_MAX, 0,
 	  "Check that files are valid WebAssembly modules", load_option_rows, verb_validate },
+	{ "wat2wasm", "IN [OUT]", "@file|@file", 1, 2, 0,
+	  "Turn a module in the text format into a binary, IN.wasm without OUT", load_option_rows,
+	  verb_wat2wasm },
 	{ "parse", "FILE", "@file", 1, 1, 0, "List the sections, imports and exports of a module",
 	  load_option_rows, verb_parse },
 };

@@ -20,6 +20,7 @@
 int verb_run(void *context, const struct cli_args *args);
 int verb_compile(void *context, const struct cli_args *args);
 int verb_validate(void *context, const struct cli_args *args);
+int verb_wat2wasm(void *context, const struct cli_args *args);
 int verb_parse(void *context, const struct cli_args *args);
 int verb_plugins(void *context, const struct cli_args *args);
 int verb_completion(void *context, const struct cli_args *args);

@@ -389,6 +389,42 @@ def test_validate_tells_good_from_bad():
         done.says(r"bad.wasm: .*function 0.*at 0x1d")
 
 
+TEXT = b"""(module (func $add (export "add") (param $a i32) (param i32) (result i32)
+  (i32.add (local.get $a) (local.get 1)))
+  (func $broken (export "trap") (unreachable)))"""
+
+
+def test_text_is_run_and_turned_into_a_binary():
+    with Folder() as files:
+        text, binary = os.path.join(files.path, "add.wat"), os.path.join(files.path, "add.wasm")
+        with open(text, "wb") as file:
+            file.write(TEXT)
+        run("--reactor", text, "add", "2", "40").is_(0, "42\n")
+        run(text, "trap").is_(134).says("unreachable", "<broken>")
+        run("validate", text).is_(0, text + ": valid\n")
+        run("wat2wasm", text).is_(0, "")
+        with open(binary, "rb") as file:
+            check_magic = file.read(8)
+        assert check_magic == b"\0asm\1\0\0\0", check_magic
+        run(binary, "add", "2", "40").is_(0, "42\n")
+        other = os.path.join(files.path, "other")
+        run("wat2wasm", binary, other).is_(0, "")
+        with open(other, "rb") as one, open(binary, "rb") as two:
+            assert one.read() == two.read()
+
+
+def test_errors_in_text_have_their_place():
+    with Folder() as files:
+        text, out = os.path.join(files.path, "bad.wat"), os.path.join(files.path, "bad.wasm")
+        for source, said in [(b"(func\n  (i32.adx))", "line 2, column 4: .*i32.adx"),
+                             (b"(func (result i32))", "function 0"), (b"(func", "has no end")]:
+            with open(text, "wb") as file:
+                file.write(source)
+            run(text).is_(1).says(said)
+            run("wat2wasm", text, out).is_(1).says(said)
+            assert not os.path.exists(out)
+
+
 def test_features_can_be_switched_off():
     with Folder(module=SIGN_EXTENDER) as files:
         module = files["module"]
@@ -628,7 +664,7 @@ def test_lost_output_is_a_failure():
 def options_of_help():
     found = set()
     for words in (("--help",), ("compile", "--help"), ("validate", "--help"), ("parse", "--help"),
-                  ("completion", "--help"), ("plugins", "--help")):
+                  ("wat2wasm", "--help"), ("completion", "--help"), ("plugins", "--help")):
         found |= set(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", run(*words).is_(0).out, re.MULTILINE))
     return found
 
