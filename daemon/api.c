@@ -170,6 +170,12 @@ action_of(unsigned scope)
 		return AUTH_KV_READ;
 	if (scope == RPC_SCOPE_KV_WRITE)
 		return AUTH_KV_WRITE;
+	if (scope == RPC_SCOPE_MODELS_READ)
+		return AUTH_MODELS_READ;
+	if (scope == RPC_SCOPE_MODELS_WRITE)
+		return AUTH_MODELS_WRITE;
+	if (scope == RPC_SCOPE_INFER)
+		return AUTH_INFER;
 	return scope == RPC_SCOPE_INVOKE ? AUTH_INVOKE : AUTH_ADMIN;
 }
 
@@ -198,7 +204,8 @@ may(struct request *r)
 			rpc_ref_text(&ref, reference);
 			named = reference;
 		}
-	} else if (route->id == RPC_ROUTE_PLUGIN_GET || route->id == RPC_ROUTE_PLUGIN_CALL) {
+	} else if (route->id == RPC_ROUTE_PLUGIN_GET || route->id == RPC_ROUTE_PLUGIN_CALL ||
+	           action == AUTH_INFER) {
 		struct rpc_str name = rpc_match_param(&r->match, "name");
 		if (name.len < sizeof reference) {
 			memcpy(reference, name.data, name.len);
@@ -322,6 +329,18 @@ end(struct request *r)
 	log_request(r, time_us);
 }
 
+/* Clients of the open inference protocol look for `error`. */
+static void
+refine(struct request *r, struct reply *reply)
+{
+	static const char prefix[] = "/v2";
+	struct guard_str path = r->facts.path;
+
+	if (reply->slug != NULL && path.len >= sizeof prefix - 1 &&
+	    memcmp(path.data, prefix, sizeof prefix - 1) == 0)
+		reply_repeat_detail(reply);
+}
+
 static void
 idle(void *env)
 {
@@ -330,7 +349,7 @@ idle(void *env)
 	jobpool_wake(daemon->workers);
 }
 
-const struct server_app api_server_app = { NULL, begin, finish, end, idle };
+const struct server_app api_server_app = { NULL, begin, finish, end, refine, idle };
 
 /* --- what endpoints share ----------------------------------------------------------------- */
 

@@ -19,6 +19,8 @@ livez(struct request *request)
 	api_writer_init(request, &w);
 	rpc_write_object_begin(&w);
 	rpc_member_text(&w, "status", "ok");
+	if (request->match.route->id == RPC_ROUTE_V2_LIVE)
+		rpc_member_bool(&w, "live", true);
 	rpc_write_object_end(&w);
 	api_reply_json(request, 200, &w);
 }
@@ -87,6 +89,8 @@ readyz(struct request *request)
 	api_writer_init(request, &w);
 	rpc_write_object_begin(&w);
 	rpc_member_text(&w, "status", "ready");
+	if (request->match.route->id == RPC_ROUTE_V2_READY)
+		rpc_member_bool(&w, "ready", true);
 	if (rpc_query_bool(&request->query, "verbose", false))
 		write_checks(&w, checks);
 	rpc_write_object_end(&w);
@@ -114,6 +118,8 @@ collect_store(const struct daemon *daemon)
 	store_get_totals(daemon->store, &totals);
 	metric_set(METRIC_STORE_MODULES, 0, 0, (int64_t)totals.modules);
 	metric_set(METRIC_STORE_MODULE_BYTES, 0, 0, (int64_t)totals.module_bytes);
+	metric_set(METRIC_STORE_MODELS, 0, 0, (int64_t)totals.models);
+	metric_set(METRIC_STORE_MODEL_BYTES, 0, 0, (int64_t)totals.model_bytes);
 	metric_set(METRIC_STORE_TAGS, 0, 0, (int64_t)totals.tags);
 	metric_set(METRIC_STORE_QUARANTINED, 0, 0, (int64_t)totals.quarantined);
 	metric_set(METRIC_STORE_HEALTHY, 0, 0,

@@ -51,6 +51,9 @@ static const char *const scope_names[AUTH_ACTION_COUNT] = {
 	[AUTH_KV_READ] = "kv:read",
 	[AUTH_KV_WRITE] = "kv:write",
 	[AUTH_PLUGINS] = "plugins",
+	[AUTH_MODELS_READ] = "models:read",
+	[AUTH_MODELS_WRITE] = "models:write",
+	[AUTH_INFER] = "infer",
 	[AUTH_ADMIN] = "admin",
 };
 
@@ -222,7 +225,7 @@ static bool
 add_scope(const struct line *line, struct auth_principal *principal, const char *scope)
 {
 	static const enum auth_action with_pattern[] = { AUTH_INVOKE, AUTH_KV_READ, AUTH_KV_WRITE,
-						       AUTH_PLUGINS };
+						       AUTH_PLUGINS, AUTH_INFER };
 
 	if (strcmp(scope, "*") == 0) {
 		principal->scopes = ALL_SCOPES;
@@ -242,7 +245,8 @@ add_scope(const struct line *line, struct auth_principal *principal, const char 
 	return refuse(line,
 		      "unknown scope \"%.40s\"; expected modules:read, modules:write, invoke, "
 		      "invoke:PATTERN, kv:read, kv:read:PATTERN, kv:write, kv:write:PATTERN, "
-		      "plugins, plugins:PATTERN, admin or *",
+		      "plugins, plugins:PATTERN, models:read, models:write, infer, "
+		      "infer:PATTERN, admin or *",
 		      scope);
 }
 

@@ -12,8 +12,9 @@
  *
  *	scopes  comma-separated: modules:read, modules:write, invoke, invoke:PATTERN, kv:read,
  *	        kv:read:PATTERN, kv:write, kv:write:PATTERN, plugins,
- *	        plugins:PATTERN, admin, * (PATTERN is compared with the reference as the client
- *	        wrote it, the namespace, or the name of the plug-in; * is any text)
+ *	        plugins:PATTERN, models:read, models:write, infer, infer:PATTERN, admin, *
+ *	        (PATTERN is compared with the reference as the client wrote it, the namespace, or
+ *	        the name of the plug-in or model; * is any text)
  *	limits  comma-separated: time=5s, memory_pages=64, fuel=1000000, output_bytes=64KiB
  *	expiry  2027-01-31 or 2027-01-31T12:00:00Z (UTC); the token works until then
  *
@@ -45,6 +46,9 @@ enum auth_action {
 	AUTH_KV_READ,       /* read and list values of one's own tenant */
 	AUTH_KV_WRITE,      /* store and remove them */
 	AUTH_PLUGINS,       /* operations of plug-ins, without a guest */
+	AUTH_MODELS_READ,   /* list, inspect, fetch */
+	AUTH_MODELS_WRITE,  /* send, delete */
+	AUTH_INFER,         /* infer */
 	AUTH_ADMIN,         /* everything else: others' invocations, activity, metrics on TCP */
 	AUTH_ACTION_COUNT
 };
@@ -77,7 +81,8 @@ struct vm_str auth_principal_tenant(const struct auth_principal *principal);
 
 /*
  * reference is the module as the client named it, for AUTH_INVOKE ("ns/name:tag", "sha256:..."),
- * a namespace, for AUTH_KV_..., or the name of a plug-in, for AUTH_PLUGINS; NULL asks whether there is any that it may use.
+ * a namespace, for AUTH_KV_..., or the name of a plug-in or model, for AUTH_PLUGINS and AUTH_INFER;
+ * NULL asks whether there is any that it may use.
  */
 bool auth_permits(const struct auth_principal *principal, enum auth_action action,
 		  const char *reference);

@@ -24,6 +24,7 @@
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
+#include "daemon/models.h"
 #include "daemon/operate.h"
 #include "daemon/plugins.h"
 #include "daemon/privileges.h"
@@ -106,9 +107,10 @@ start_store(struct daemon *daemon)
 	};
 	struct store_error err;
 
-	if (store_open(&options, &daemon->store, &err) == STORE_OK)
-		return true;
-	return complain("cannot open the store", err.message);
+	if (store_open(&options, &daemon->store, &err) != STORE_OK)
+		return complain("cannot open the store", err.message);
+	daemon->models = models_new(daemon->store);
+	return daemon->models != NULL ? true : complain("cannot start", "no memory");
 }
 
 static bool
@@ -637,6 +639,7 @@ stop(struct daemon *daemon)
 	server_close(daemon->server);
 	close_handles(daemon);
 	invocations_free(daemon->invocations);
+	models_free(daemon->models);
 	operations_free(daemon->operations);
 	programs_free(daemon->programs);
 	uv_run(daemon->loop, UV_RUN_DEFAULT); /* until all handles are closed */

@@ -23,6 +23,7 @@ struct compiler;
 struct feed;
 struct invocations;
 struct kv;
+struct models;
 struct operations;
 struct plugins;
 struct programs;
@@ -44,6 +45,7 @@ struct daemon {
 	struct jobpool *helpers; /* decoding, validation, big JSON bodies */
 	struct jobpool *operators; /* operations of plug-ins for clients without a guest */
 	struct plugins *plugins;
+	struct models *models;
 	struct operations *operations; /* those that such clients wait for */
 	struct programs *programs;
 	struct artifacts *artifacts; /* native code that is kept */

@@ -1,5 +1,6 @@
 #include "daemon/reply.h"
 
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,4 +152,23 @@ reply_fail(struct reply *reply, const char *request_id, enum rpc_code code, cons
 	va_end(args);
 	rpc_problem_set(&problem, code, "%s", detail);
 	reply_problem(reply, &problem, request_id);
+}
+
+void
+reply_repeat_detail(struct reply *reply)
+{
+	json_t *tree = json_loadb(reply->body, reply->body_len, 0, NULL);
+	json_t *detail = json_object_get(tree, "detail");
+	char *text = NULL;
+
+	if (detail != NULL && json_object_set(tree, "error", detail) == 0)
+		text = json_dumps(tree, JSON_COMPACT);
+	json_decref(tree);
+	if (text == NULL)
+		return; /* the document is as good as ever */
+	if (reply->body_free != NULL)
+		reply->body_free(reply->body_env);
+	reply->body = reply->body_env = text;
+	reply->body_len = strlen(text);
+	reply->body_free = free;
 }

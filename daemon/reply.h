@@ -77,6 +77,8 @@ void reply_json(struct reply *reply, unsigned status, struct rpc_writer *writer)
 /* A problem document. request_id may be NULL. */
 void reply_problem(struct reply *reply, const struct rpc_problem *problem,
                    const char *request_id);
-/* The same in one go. */
+/* Name the detail of a problem `error` besides, where a protocol of others has it so. */
+void reply_repeat_detail(struct reply *reply);
+/* reply_problem of one that is made up here. */
 void reply_fail(struct reply *reply, const char *request_id, enum rpc_code code,
                 const char *format, ...) RPC_PRINTF(4, 5);

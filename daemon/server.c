@@ -676,6 +676,7 @@ request_reply(struct request *request, struct reply *reply)
 		reply_clear(reply);
 		return;
 	}
+	request->server->app->refine(request, reply);
 	request->status = reply->status;
 	request->slug = reply->slug;
 	request->must_close |= reply->must_close || refuses_body(request);

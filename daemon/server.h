@@ -98,6 +98,7 @@ struct server_app {
 	void (*begin)(struct request *request);
 	void (*finish)(struct request *request);
 	void (*end)(struct request *request); /* last look, before it is released */
+	void (*refine)(struct request *request, struct reply *reply); /* before it is sent */
 	void (*idle)(void *env);              /* all that had come in has been looked at */
 };
 

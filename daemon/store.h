@@ -147,6 +147,9 @@ struct store_tag_name {
 	const char *tag;
 };
 
+/* Whether a model can be called so, or a part of a tag. */
+bool store_name_is_valid(const char *text, size_t size);
+
 /* Position in a list, newest first; opaque to clients. All zero: from the start. */
 struct store_cursor {
 	int64_t created_us;

@@ -286,7 +286,7 @@ rpc_model_parse(const char *text, size_t len, struct rpc_model *out, struct rpc_
 	if (code != RPC_OK)
 		return code;
 	rpc_object_open(&obj, out->tree, NULL, problem);
-	rpc_object_array(&obj, "inputs", RPC_REQUIRED, RPC_TENSORS_MAX, &inputs);
+	rpc_object_array(&obj, "inputs", RPC_OPTIONAL, RPC_TENSORS_MAX, &inputs);
 	rpc_object_array(&obj, "outputs", RPC_REQUIRED, RPC_TENSORS_MAX, &outputs);
 	ignore_others(&obj);
 	code = rpc_object_close(&obj);
@@ -308,8 +308,8 @@ rpc_model_clear(struct rpc_model *model)
 	model->outputs.count = 0;
 }
 
-static void
-write_described(struct rpc_writer *w, const char *key, const struct rpc_tensors *tensors)
+void
+rpc_tensors_write(struct rpc_writer *w, const char *key, const struct rpc_tensors *tensors)
 {
 	rpc_write_key(w, key);
 	rpc_write_array_begin(w);
@@ -328,8 +328,8 @@ write_described(struct rpc_writer *w, const char *key, const struct rpc_tensors 
 void
 rpc_model_write(struct rpc_writer *w, const struct rpc_model *model)
 {
-	write_described(w, "inputs", &model->inputs);
-	write_described(w, "outputs", &model->outputs);
+	rpc_tensors_write(w, "inputs", &model->inputs);
+	rpc_tensors_write(w, "outputs", &model->outputs);
 }
 
 /* --- where elements stand ------------------------------------------------------------------ */

@@ -5,7 +5,8 @@
  *      "outputs":[{"name":"y","parameters":{"binary_data":true}}]}
  *
  * and its extension for binary tensors: an input whose parameters have binary_data_size has no
- * data; its bytes follow the JSON, in the order of the inputs, row-major, little-endian, without padding.
+ * data; its bytes follow the JSON, in the order of the inputs, row-major, little-endian, without
+ * padding.
  * A header field, Inference-Header-Content-Length, then says how long the JSON is.
  *
  *     datatype        element in JSON                          in binary
@@ -88,13 +89,15 @@ struct rpc_model {
 };
 
 /*
- * Read {"inputs":[{"name","datatype","shape"}],"outputs":[..]}; other members are ignored.
+ * Read {"inputs":[{"name","datatype","shape"}],"outputs":[..]}; inputs may be absent, other members
+ * are ignored.
  * Returns RPC_BAD_JSON, RPC_BAD_REQUEST, RPC_OUT_OF_MEMORY; *out is to be cleared in any case.
  */
 RPC_MUST_CHECK enum rpc_code rpc_model_parse(const char *text, size_t len, struct rpc_model *out,
                                              struct rpc_problem *problem);
 void rpc_model_clear(struct rpc_model *model);
-/* Write the members inputs and outputs. */
+/* Write what tensors are, as a member; and both members of a model. */
+void rpc_tensors_write(struct rpc_writer *w, const char *key, const struct rpc_tensors *tensors);
 void rpc_model_write(struct rpc_writer *w, const struct rpc_model *model);
 
 /* --- requests ------------------------------------------------------------------------------ */

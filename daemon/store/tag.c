@@ -7,15 +7,23 @@
 /* ---- names ---- */
 
 bool
-tag_part_is_valid(const char *part)
+store_name_is_valid(const char *text, size_t size)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789._-";
 
-	if (part == NULL || part[0] == '.' || part[0] == '-')
+	if (size == 0 || size > STORE_NAME_MAX || text[0] == '.' || text[0] == '-')
 		return false;
-	size_t size = strspn(part, allowed);
-	return size > 0 && size <= STORE_NAME_MAX && part[size] == '\0';
+	for (size_t i = 0; i < size; i++)
+		if (memchr(allowed, text[i], sizeof allowed - 1) == NULL)
+			return false;
+	return true;
+}
+
+bool
+tag_part_is_valid(const char *part)
+{
+	return part != NULL && store_name_is_valid(part, strlen(part));
 }
 
 bool

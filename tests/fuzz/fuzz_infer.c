@@ -2,8 +2,8 @@
  * fuzz_infer.c - inference requests and descriptions of models.
  *
  * The input is a body; the JSON goes as far as its first NUL, binary tensors follow behind that.
- * What is accepted has tensors that fit their shapes, and comes out again when it is written as a reply
- * and that is read as a request.
+ * What is accepted has tensors that fit their shapes, and comes out again when it is written as a
+ * reply and that is read as a request.
  */
 #include "tests/fuzz/fuzz.h"
 
