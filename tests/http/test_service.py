@@ -175,6 +175,9 @@ OPERATIONS = [  # method, target, scope that is needed
     ("GET", "/v1/kv/app/a", "kv:read"),
     ("PUT", "/v1/kv/app/a", "kv:write"),
     ("DELETE", "/v1/kv/app/a", "kv:write"),
+    ("GET", "/v1/plugins", "plugins"),
+    ("GET", "/v1/plugins/a", "plugins"),
+    ("POST", "/v1/plugins/a/b", "plugins"),
     ("GET", "/v1/activity", "admin"),
     ("GET", "/metrics", "admin"),
     ("GET", "/livez", None),
@@ -187,7 +190,7 @@ OPERATIONS = [  # method, target, scope that is needed
 
 def test_scope_matrix(_):
     with guarded_daemon() as d:
-        scopes = ["modules:read", "modules:write", "invoke", "kv:read", "kv:write", "admin", "*"]
+        scopes = ["modules:read", "modules:write", "invoke", "plugins", "kv:read", "kv:write", "admin", "*"]
         secrets = {s: new_token(d, "t%d" % k, s) for k, s in enumerate(scopes)}
         d.start()
         for method, target, needed in OPERATIONS:
