@@ -158,10 +158,11 @@ static const struct vm_plugin *const linked[] = { &optional };
 START_TEST(options_have_their_standards_until_they_are_set)
 {
 	static const struct vm_plugins_setting settings[] = {
-		{ "optional", "strict", "yes", NULL },
-		{ "optional", "count", "18446744073709551615", NULL },
-		{ "optional", "bytes", "3MiB", NULL }, { "optional", "names", "x  y", NULL },
-		{ "optional", "names", "z", NULL },
+		{ "optional", "strict", "yes", NULL, false },
+		{ "optional", "count", "18446744073709551615", NULL, false },
+		{ "optional", "bytes", "3MiB", NULL, false },
+		{ "optional", "names", "x  y", NULL, false },
+		{ "optional", "names", "z", NULL, false },
 	};
 	struct vm_plugins_config config = { .path = "", .linked = linked, .linked_count = 1 };
 
@@ -186,16 +187,16 @@ static const struct bad_setting {
 	struct vm_plugins_setting setting;
 	const char *message;
 } bad_settings[] = {
-	{ { "optional", "strict", "maybe", "f:7" },
+	{ { "optional", "strict", "maybe", "f:7", false },
 	  "f:7: option strict of plug-in optional has to be true or false" },
-	{ { "optional", "count", "-1", NULL }, "has to be a decimal number" },
-	{ { "optional", "count", "18446744073709551616", NULL },
+	{ { "optional", "count", "-1", NULL, false }, "has to be a decimal number" },
+	{ { "optional", "count", "18446744073709551616", NULL, false },
 	  "has to be a decimal number" },
-	{ { "optional", "bytes", "17179869184GiB", NULL },
+	{ { "optional", "bytes", "17179869184GiB", NULL, false },
 	  "has to be a number of bytes" },
-	{ { "optional", "bytes", "1TiB", NULL }, "has to be a number of bytes" },
-	{ { "optional", "colour", "red", NULL }, "has no option colour" },
-	{ { "nobody", "strict", "yes", "--set" },
+	{ { "optional", "bytes", "1TiB", NULL, false }, "has to be a number of bytes" },
+	{ { "optional", "colour", "red", NULL, false }, "has no option colour" },
+	{ { "nobody", "strict", "yes", "--set", false },
 	  "--set: option strict is for plug-in nobody, which is not installed" },
 };
 
