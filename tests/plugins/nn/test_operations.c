@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/plugins/nn/direct.h"
 #include "tests/plugins/nn/nntest.h"
 #include "tests/support/unit.h"
 
@@ -126,6 +127,34 @@ START_TEST(a_network_gives_what_plain_loops_give)
 	stop();
 	free(image.data);
 	free(expected.data);
+}
+END_TEST
+
+START_TEST(a_network_gives_what_the_library_gives_itself)
+{
+	const struct kind *kind = &kinds[_i];
+	struct nn_file image = nn_test_model("wide.in");
+	const struct vm_str data = { (const char *)image.data, image.len };
+	struct direct direct;
+	float answer[CLASSES];
+	char name[64];
+
+	if (!start(kind, "a_network_gives_what_the_library_gives_itself", NULL, 0))
+		return;
+	snprintf(name, sizeof name, "wide.%s", kind->suffix);
+	ck_assert(direct_open(&direct, kind->plugin, name, 64, 2));
+	ck_assert(direct.run(&direct, (float *)(void *)image.data, answer, CLASSES));
+	load(kind, "wide");
+	enum vm_status st = ask(kind, "infer",
+	                        "{\"model\":\"m\",\"inputs\":[{\"name\":\"image\",\"datatype\":"
+	                        "\"FP32\",\"shape\":[1,64,64,3]}]}",
+	                        &data, 1);
+	ck_assert_msg(st == VM_OK, "%s: %s", kind->plugin, err.message);
+	ck_assert_double_le(nn_test_difference((float *)(void *)reply.buffers[0].data, answer,
+	                                       CLASSES), 1e-5);
+	stop();
+	free(image.data);
+	free(direct.model.data);
 }
 END_TEST
 
@@ -410,6 +439,7 @@ unit_suite(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, a_network_gives_what_plain_loops_give, 0, KIND_COUNT);
+	tcase_add_loop_test(tc, a_network_gives_what_the_library_gives_itself, 0, KIND_COUNT);
 	tcase_add_loop_test(tc, outputs_come_in_the_order_asked_for, 0, KIND_COUNT);
 	tcase_add_loop_test(tc, texts_come_through, 0, KIND_COUNT);
 	tcase_add_loop_test(tc, a_failed_run_leaves_the_model_usable, 0, KIND_COUNT);
