@@ -403,7 +403,9 @@ def test_lies_are_found_out(_):
             check("in time" not in document["detail"], how, document)
             equal(output(call(d, "echo", {"after": how})), {"after": how})
             problem(call(d, "crash", {"how": "exit"}), 502, "plugin-crashed")  # serials anew
+        # One that says it twice is found out by whoever comes next, or before.
         call(d, "lie", {"how": "twice"})
+        call(d, "echo")
         equal(output(call(d, "echo", {"after": "twice"})), {"after": "twice"})
         check(metric(d, 'plugin_crashes_total{plugin="trial",reason="nonsense"}') >= 10, "counted")
 

@@ -190,7 +190,8 @@ OPERATIONS = [  # method, target, scope that is needed
 
 def test_scope_matrix(_):
     with guarded_daemon() as d:
-        scopes = ["modules:read", "modules:write", "invoke", "plugins", "kv:read", "kv:write", "admin", "*"]
+        scopes = ["modules:read", "modules:write", "invoke", "plugins", "kv:read", "kv:write",
+                  "admin", "*"]
         secrets = {s: new_token(d, "t%d" % k, s) for k, s in enumerate(scopes)}
         d.start()
         for method, target, needed in OPERATIONS:
