@@ -13,15 +13,9 @@
 
 static const char *const texts[RPC_GUEST_TYPE_COUNT] = {
 #define GUEST_TYPE(symbol, text) [RPC_GUEST_##symbol] = text,
-	RPC_GUEST_TYPES(GUEST_TYPE)
+	RPC_GUEST_TYPES(GUEST_TYPE, GUEST_TYPE)
 #undef GUEST_TYPE
 };
-
-const char rpc_guest_type_list[] =
-#define GUEST_TYPE(symbol, text) text " "
-    RPC_GUEST_TYPES(GUEST_TYPE)
-#undef GUEST_TYPE
-    ;
 
 const char *
 rpc_guest_type_text(enum rpc_guest_type type)

@@ -15,9 +15,9 @@
 
 #include "rpc/common.h"
 
-/* GUEST_TYPE(symbol, text) */
-#define RPC_GUEST_TYPES(GUEST_TYPE)                                                              \
-	GUEST_TYPE(STRING, "string")                                                             \
+/* FIRST(symbol, text), and then GUEST_TYPE(symbol, text) for each of the others. */
+#define RPC_GUEST_TYPES(FIRST, GUEST_TYPE)                                                       \
+	FIRST(STRING, "string")                                                                  \
 	GUEST_TYPE(BOOL, "bool")                                                                 \
 	GUEST_TYPE(CHAR, "char")                                                                 \
 	GUEST_TYPE(I8, "i8")                                                                     \
@@ -33,14 +33,18 @@
 
 enum rpc_guest_type {
 #define GUEST_TYPE(symbol, text) RPC_GUEST_##symbol,
-	RPC_GUEST_TYPES(GUEST_TYPE)
+	RPC_GUEST_TYPES(GUEST_TYPE, GUEST_TYPE)
 #undef GUEST_TYPE
 	RPC_GUEST_TYPE_COUNT
 };
 
-/* "i32-vector"; all of them, separated by blanks. */
+/* All names, separated by blanks. */
+#define RPC_GUEST_WORD(symbol, text) text
+#define RPC_GUEST_NEXT_WORD(symbol, text) " " text
+#define RPC_GUEST_WORDS RPC_GUEST_TYPES(RPC_GUEST_WORD, RPC_GUEST_NEXT_WORD)
+
+/* "i32-vector" */
 const char *rpc_guest_type_text(enum rpc_guest_type type);
-extern const char rpc_guest_type_list[];
 /* False when there is none of that name. */
 RPC_MUST_CHECK bool rpc_guest_type_find(const char *text, enum rpc_guest_type *out);
 

@@ -97,6 +97,27 @@ offer_operations(struct ctl *ctl, const char *plugin)
 }
 
 static void
+offer_key(void *context, const json_t *item)
+{
+	offer(context, ctl_text(item, "key"));
+}
+
+/* Keys of a namespace, those that are text. */
+static void
+offer_keys(struct ctl *ctl, const char *ns)
+{
+	char *path = NULL;
+
+	/* A name that has to be encoded is none. */
+	if (ns[strspn(ns, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] !=
+	        '\0' ||
+	    ctl_format(ctl, &path, "/v1/kv/%s?", ns) != 0)
+		return;
+	ctl_list(ctl, path, CANDIDATES_MAX, offer_key, ctl);
+	free(path);
+}
+
+static void
 offer_contexts(struct ctl *ctl)
 {
 	struct contexts contexts;
@@ -135,6 +156,8 @@ verb_candidates(void *context, const struct cli_args *args)
 		offer_plugins(ctl);
 	else if (strcmp(kind, "operation") == 0 && args->word_count > 1)
 		offer_operations(ctl, args->words[1]);
+	else if (strcmp(kind, "key") == 0 && args->word_count > 1)
+		offer_keys(ctl, args->words[1]);
 	else if (strcmp(kind, "context") == 0)
 		offer_contexts(ctl);
 	ctl->err = err;

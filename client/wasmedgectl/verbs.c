@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include "client/cli/complete.h"
+#include "rpc/guestvalue.h"
 
 #define OPTION(name, letter, value, complete, flags, help)                                         \
 	{ name, letter, value, complete, flags, help },

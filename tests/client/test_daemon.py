@@ -335,6 +335,74 @@ def test_job_followed_and_cancelled(d):
     ctl(d, "job", "wait", identifier, code=130, err="the job was cancelled")
 
 
+def test_kv(d):
+    first = ctl(d, "kv", "put", "app", "users/1", "Ann", err="stored, 3 B").text()
+    equal(ctl(d, "kv", "get", "app", "users/1").out, b"Ann")
+    reply = d.unix("GET", "/v1/kv/app/users/1")
+    equal((reply.body, reply.headers["Content-Type"]), (b"Ann", "text/plain; charset=utf-8"))
+    second = ctl(d, "kv", "put", "app", "users/1", "-5", "--if-revision", first.strip(),
+                 err="replaced").text()
+    check(int(second) > int(first), first, second)
+    ctl(d, "kv", "put", "app", "users/1", "x", "--if-revision", first.strip(), code=5,
+        err='entity tag "%s"' % second.strip())
+    ctl(d, "kv", "put", "app", "users/1", "x", "--new", code=5)
+    ctl(d, "kv", "put", "app", "short", "x", "--ttl", "1h", "--type", "text/x",
+        err="expires 2")
+    path = write(d, "value", b"\0\1\2")
+    ctl(d, "kv", "put", "app", "hex:00ff", "--file", path)
+    ctl(d, "kv", "put", "app", "-", "--file", "-", stdin=b"from a pipe")
+    equal(ctl(d, "kv", "get", "app", "-").out, b"from a pipe")
+    out = os.path.join(d.folder, "got")
+    equal(ctl(d, "kv", "get", "app", "hex:00FF", "-O", out).out, b"")
+    with open(out, "rb") as file:
+        equal(file.read(), b"\0\1\2")
+    names = ctl(d, "kv", "ls", "app", "-o", "name").text().split()
+    equal(names, ["hex:00ff", "-", "short", "users/1"])
+    equal(ctl(d, "kv", "ls", "app", "us", "-o", "name").text(), "users/1\n")
+    equal(ctl(d, "kv", "ls", "app", "hex:00", "-o", "name").text(), "hex:00ff\n")
+    lines = ctl(d, "kv", "ls", "app").text().splitlines()
+    check(lines[0].split() == ["KEY", "SIZE", "REVISION", "STORED", "EXPIRES", "TYPE"], lines)
+    check(lines[3].split()[0] == "short" and lines[3].endswith("text/x"), lines)
+    equal(ctl(d, "kv", "ls", "app", "-o", "json").json()["items"][0]["size"], 3)
+    equal(ctl(d, "__complete", "key", "app").text(), "short\nusers/1\n")
+    ctl(d, "kv", "rm", "app", "users/1", "--if-revision", "1", code=5)
+    ctl(d, "kv", "rm", "app", "users/1")
+    ctl(d, "kv", "rm", "app", "users/1", code=3, err="no value under the key")
+    ctl(d, "kv", "get", "app", "users/1", code=3)
+    # keys that no path can hold
+    for key in ("..", "/", "a//b", "a/./b", "\t", "hex:"):
+        word = key if key != "hex:" else "hex:" + key.encode().hex()
+        ctl(d, "kv", "put", "odd", word, key)
+        equal(ctl(d, "kv", "get", "odd", word).text(), key)
+    check("hex:6865783a" in ctl(d, "kv", "ls", "odd", "-o", "name").text().split(), "hex:")
+    ctl(d, "kv", "get", "odd", "hex:0g", code=2, err="expected hexadecimal digits")
+    ctl(d, "kv", "put", "odd", "a", code=2, err="give either a VALUE or --file FILE")
+    ctl(d, "kv", "put", "odd", "a", "b", "--file", path, code=2, err="give either")
+    ctl(d, "kv", "put", "odd/x", "a", "b", code=1, err="a namespace has 1 to 64")
+
+
+def test_kv_as_guests_in_rust(d):
+    for kind, text, stored in (("bool", "true", "0100000001000000"),
+                               ("char", "a", "0100000061000000"),
+                               ("i8", "-2", "01000000fe000000"),
+                               ("i16", "-2", "010000002f753977"),
+                               ("u8", "100", "0100000064000000"),
+                               ("i32", "1234567890", "020000002254204849000000"),
+                               ("i64", "9223372036854775807", None), ("u64", "7", None),
+                               ("f32", "1.5", None), ("f64", "-0.1", None),
+                               ("string", "h\u00e9", None), ("i32-vector", "[1,-2]", None)):
+        ctl(d, "kv", "put", "storage", kind, text, "--encode", kind)
+        equal(ctl(d, "kv", "get", "storage", kind, "--decode", kind).text(), text + "\n")
+        if stored is not None:
+            equal(ctl(d, "kv", "get", "storage", kind).out.hex(), stored, kind)
+    ctl(d, "kv", "put", "storage", "b", "a\nb", "--encode", "bytes")
+    equal(ctl(d, "kv", "get", "storage", "b", "-d", "bytes").out, b"a\nb")
+    ctl(d, "kv", "get", "storage", "i16", "-d", "i64", code=1,
+        err="the value is no i64 of a guest: i64 has 8 bytes, the value has 2")
+    ctl(d, "kv", "get", "storage", "i16", "-d", "u16", code=2, err="expected one of string bool")
+    ctl(d, "kv", "put", "storage", "i8", "300", "-e", "i8", code=2, err="300 does not fit i8")
+
+
 def test_completion_asks_the_daemon(d):
     push(d, CALC, "demo/calc:1")
     check("demo/calc:1" in ctl(d, "__complete", "ref").text().split(), "refs")
