@@ -40,6 +40,12 @@ offer_id(void *context, const json_t *item)
 }
 
 static void
+offer_name(void *context, const json_t *item)
+{
+	offer(context, ctl_text(item, "name"));
+}
+
+static void
 offer_functions(struct ctl *ctl, const char *ref)
 {
 	struct http_response response = { 0 };
@@ -152,6 +158,8 @@ verb_candidates(void *context, const struct cli_args *args)
 		ctl_list(ctl, "/v1/invocations?", 100, offer_id, ctl);
 	else if (strcmp(kind, "function") == 0 && args->word_count > 1)
 		offer_functions(ctl, args->words[1]);
+	else if (strcmp(kind, "model") == 0)
+		ctl_list(ctl, "/v1/models?", CANDIDATES_MAX, offer_name, ctl);
 	else if (strcmp(kind, "plugin") == 0)
 		offer_plugins(ctl);
 	else if (strcmp(kind, "operation") == 0 && args->word_count > 1)

@@ -810,3 +810,34 @@ ctl_short_digest(const char *digest, char buf[static 24])
 	snprintf(buf, 24, "%.19s", digest);
 	return buf;
 }
+
+/* Complete under its name, or not there at all. */
+static int
+write_whole(struct ctl *ctl, const char *name, const char *bytes, size_t len)
+{
+	char *part = NULL;
+
+	int code = ctl_format(ctl, &part, "%s.part", name);
+	if (code != 0)
+		return code;
+	FILE *file = fopen(part, "we");
+	bool ok = file != NULL && fwrite(bytes, 1, len, file) == len;
+	if (file != NULL && fclose(file) != 0)
+		ok = false;
+	if (!ok || rename(part, name) != 0) {
+		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
+		unlink(part);
+	}
+	free(part);
+	return code;
+}
+
+int
+ctl_write_file(struct ctl *ctl, const char *name, const char *bytes, size_t len)
+{
+	if (strcmp(name, "-") != 0)
+		return write_whole(ctl, name, bytes, len);
+	if (fwrite(bytes, 1, len, ctl->out) != len)
+		return ctl_fail(ctl, EXIT_CODE_FAILED, "%s", strerror(errno));
+	return 0;
+}

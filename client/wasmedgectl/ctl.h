@@ -148,6 +148,9 @@ const char *ctl_short_digest(const char *digest, char buf[static 24]);
  */
 int ctl_read_file(struct ctl *ctl, const char *name, size_t bytes_max, char **out, size_t *out_len);
 
+/* Write a whole file ("-": standard output); one that fails leaves nothing behind. */
+int ctl_write_file(struct ctl *ctl, const char *name, const char *bytes, size_t len);
+
 /* Let a request's body be a file ("-": standard input), sent as it is read. */
 int ctl_open_body(struct ctl *ctl, const char *name, const char *content_type,
                   struct http_request *request);

@@ -411,26 +411,6 @@ show_json(struct ctl *ctl, const struct http_response *response)
 	return 0;
 }
 
-static int
-write_whole(struct ctl *ctl, const char *name, const char *bytes, size_t len)
-{
-	char *part = NULL;
-
-	int code = ctl_format(ctl, &part, "%s.part", name);
-	if (code != 0)
-		return code;
-	FILE *file = fopen(part, "we");
-	bool ok = file != NULL && fwrite(bytes, 1, len, file) == len;
-	if (file != NULL && fclose(file) != 0)
-		ok = false;
-	if (!ok || rename(part, name) != 0) {
-		code = ctl_fail(ctl, EXIT_CODE_FAILED, "%s: %s", name, strerror(errno));
-		unlink(part);
-	}
-	free(part);
-	return code;
-}
-
 /* A buffer alone: it goes where the user says, and what the operation says besides is shown. */
 static int
 keep_buffer(const struct call *call, const struct http_response *response)
@@ -438,13 +418,8 @@ keep_buffer(const struct call *call, const struct http_response *response)
 	struct ctl *ctl = call->ctl;
 	const char *result = http_response_field(response, "Plugin-Result");
 
-	if (strcmp(call->out, "-") == 0) {
-		if (fwrite(response->body, 1, response->body_len, ctl->out) != response->body_len)
-			return ctl_fail(ctl, EXIT_CODE_FAILED, "%s", strerror(errno));
-		return 0;
-	}
-	int code = write_whole(ctl, call->out, response->body, response->body_len);
-	if (code == 0 && result != NULL)
+	int code = ctl_write_file(ctl, call->out, response->body, response->body_len);
+	if (code == 0 && result != NULL && strcmp(call->out, "-") != 0)
 		output_field(ctl->out, "", result);
 	return code;
 }

@@ -108,7 +108,7 @@ def test_bash(folder):
     for verb in VERBS:
         same(script, f"wasmedgectl {verb} -", COMMON + OPTIONS[verb])
     same(script, "wasmedgectl module pu", ["push"])
-    same(script, "wasmedgectl -v --host x mod", ["module"])
+    same(script, "wasmedgectl -v --host x modu", ["module"])
     same(script, "wasmedgectl -o ", ["table", "json", "yaml", "name"])
     same(script, "wasmedgectl --output=j", ["json"])
     same(script, "wasmedgectl completion f", ["fish"])

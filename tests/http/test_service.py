@@ -178,6 +178,15 @@ OPERATIONS = [  # method, target, scope that is needed
     ("GET", "/v1/plugins", "plugins"),
     ("GET", "/v1/plugins/a", "plugins"),
     ("POST", "/v1/plugins/a/b", "plugins"),
+    ("GET", "/v1/models", "models:read"),
+    ("GET", "/v1/models/m", "models:read"),
+    ("PUT", "/v1/models/m", "models:write"),
+    ("DELETE", "/v1/models/m", "models:write"),
+    ("POST", "/v1/models/m/infer", "infer"),
+    ("GET", "/v2/models/m", "models:read"),
+    ("POST", "/v2/models/m/infer", "infer"),
+    ("GET", "/v2", None),
+    ("GET", "/v2/health/ready", None),
     ("GET", "/v1/activity", "admin"),
     ("GET", "/metrics", "admin"),
     ("GET", "/livez", None),
@@ -191,7 +200,8 @@ OPERATIONS = [  # method, target, scope that is needed
 def test_scope_matrix(_):
     with guarded_daemon() as d:
         scopes = ["modules:read", "modules:write", "invoke", "plugins", "kv:read", "kv:write",
-                  "admin", "*"]
+                  "models:read", "models:write",
+                  "infer", "admin", "*"]
         secrets = {s: new_token(d, "t%d" % k, s) for k, s in enumerate(scopes)}
         d.start()
         for method, target, needed in OPERATIONS:
