@@ -1,7 +1,8 @@
 /*
  * sandbox.c - what an operation costs in a process of its own: the same one in turns there and here.
  *
- *     WASMEDGE_PLUGIN_PATH=tests/plugins/sandbox/.libs tests/bench/sandbox [ROUNDS]
+ *     WASMEDGE_PLUGIN_PATH=$PWD/tests/plugins/sandbox/.libs \
+ *     WASMEDGED_PLUGINS_HELPER=$PWD/wasmedged-plugin tests/bench/sandbox [ROUNDS]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +72,7 @@ main(int argc, char **argv)
 {
 	unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 101;
 	const char *const sets[] = { "plugins.processes=1", "log.level=error", NULL };
-	const struct config_sources sources = { NULL, NULL, sets };
+	const struct config_sources sources = { NULL, (const char *const *)environ, sets };
 	struct bench bench = { .request = { .json = VM_STR("{}") } };
 	struct config_error config_err;
 	struct config *config;
