@@ -67,8 +67,9 @@ void *store_alloc(struct vm_store *store, size_t size_bytes);
 
 /*
  * Native code's stack: engine->stack_bytes above a guard of GUEST_GUARD_BYTES, mapped on first use
- * and kept with the store; for a run that is in no native code. Sets run->guest_sp to its upper end, run->guest_stack_low, and
- * run->extra to room for values beyond. False when there is no memory for it.
+ * and kept with the store; for a run that is in no native code. Sets run->guest_sp to its upper
+ * end, run->guest_stack_low, and run->extra to room for values beyond. False when there is no
+ * memory for it.
  */
 enum { GUEST_GUARD_BYTES = 64 << 10 };
 bool store_guest_stack(struct vm_store *store);
