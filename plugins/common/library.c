@@ -22,6 +22,8 @@ nn_library_clear(struct nn_library *library)
 {
 	if (library->path == NULL)
 		return;
+	if (library->state == NN_LIBRARY_OPEN && library->release != NULL)
+		library->release();
 	free(library->path);
 	library->path = NULL;
 	pthread_mutex_destroy(&library->lock);

@@ -24,6 +24,8 @@ struct nn_library {
 	const struct nn_symbol *symbols; /* ends with a NULL name */
 	/* Called once when all symbols are there, to look closer. May be NULL. */
 	enum vm_status (*check)(const struct vm_plugin_host *host, struct vm_error *err);
+	/* Called by nn_library_clear when check has succeeded: what it made goes. May be NULL. */
+	void (*release)(void);
 
 	char *path; /* option: a file, or a folder that has one of names; "" the system's search */
 	pthread_mutex_t lock;

@@ -59,6 +59,13 @@ check_library(const struct vm_plugin_host *host, struct vm_error *err)
 	return st;
 }
 
+static void
+release_library(void)
+{
+	ort.ReleaseMemoryInfo(memory_info);
+	ort.ReleaseEnv(env);
+}
+
 const struct nn_library onnx_library = {
 	.title = "ONNX Runtime",
 	.names = library_names,
@@ -66,6 +73,7 @@ const struct nn_library onnx_library = {
 	       "set the option library to its path",
 	.symbols = symbols,
 	.check = check_library,
+	.release = release_library,
 };
 
 struct model {

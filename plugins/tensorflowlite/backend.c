@@ -324,10 +324,11 @@ take_texts(const struct nn_models *models, const struct tflite_tensor *tensor,
 {
 	const uint8_t *bytes = tflite.TensorData(tensor);
 	size_t len = tflite.TensorByteSize(tensor);
-	uint32_t count = bytes != NULL && len >= 8 ? nn_load_u32(bytes) : UINT32_MAX;
+	const bool has_head = bytes != NULL && len >= 8;
+	uint32_t count = has_head ? nn_load_u32(bytes) : 0;
 	uint64_t size = 0;
 	struct vm_str text;
-	bool is_good = count < (len - 4) / 4;
+	bool is_good = has_head && count < (len - 4) / 4;
 
 	for (uint32_t i = 0; is_good && i < count; i++) {
 		is_good = text_at(bytes, len, i, &text);

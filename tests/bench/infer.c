@@ -97,6 +97,7 @@ measure(const char *plugin, const char *model, double seconds)
 	printf("%-24s %8.3f ms %8.3f ms %+6.2f %%   %zu runs, answers differ by %.1e\n", plugin,
 	       by_library, by_plugin, (by_plugin / by_library - 1) * 100, count, difference);
 	vm_plugins_free(plugins);
+	direct_close(&direct);
 	free(image.data);
 	return true;
 }

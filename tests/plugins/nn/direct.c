@@ -35,6 +35,13 @@ run_tflite(struct direct *direct, const float *input, float *output, size_t outp
 	              output_count * sizeof *output) == output;
 }
 
+static void
+close_tflite(struct direct *direct)
+{
+	tflite.InterpreterDelete(direct->of[0]);
+	tflite.ModelDelete(direct->of[1]);
+}
+
 static bool
 open_tflite(struct direct *direct, int threads)
 {
@@ -50,10 +57,11 @@ open_tflite(struct direct *direct, int threads)
 #undef F
 	struct tflite_options *options = tflite.InterpreterOptionsCreate();
 	tflite.InterpreterOptionsSetNumThreads(options, threads);
-	direct->of[0] = tflite.InterpreterCreate(
-	    tflite.ModelCreate(direct->model.data, direct->model.len), options);
+	direct->of[1] = tflite.ModelCreate(direct->model.data, direct->model.len);
+	direct->of[0] = tflite.InterpreterCreate(direct->of[1], options);
 	tflite.InterpreterOptionsDelete(options);
 	direct->run = run_tflite;
+	direct->close = close_tflite;
 	return direct->of[0] != NULL && tflite.InterpreterAllocateTensors(direct->of[0]) == 0;
 }
 
@@ -76,6 +84,14 @@ run_tensorflow(struct direct *direct, const float *input, float *output, size_t 
 	memcpy(output, tf.TensorData(out), output_count * sizeof *output);
 	tf.DeleteTensor(out);
 	return true;
+}
+
+static void
+close_tensorflow(struct direct *direct)
+{
+	tf.DeleteSession(direct->of[0], direct->of[2]);
+	tf.DeleteGraph(direct->of[1]);
+	tf.DeleteStatus(direct->of[2]);
 }
 
 static bool
@@ -103,6 +119,7 @@ open_tensorflow(struct direct *direct, int threads)
 	direct->of[0] = tf.NewSession(direct->of[1], options, direct->of[2]);
 	tf.DeleteSessionOptions(options);
 	direct->run = run_tensorflow;
+	direct->close = close_tensorflow;
 	return tf.GetCode(direct->of[2]) == 0;
 }
 
@@ -126,6 +143,14 @@ run_onnx(struct direct *direct, const float *input, float *output, size_t output
 	ort.ReleaseValue(in);
 	ort.ReleaseValue(out);
 	return true;
+}
+
+static void
+close_onnx(struct direct *direct)
+{
+	ort.ReleaseSession(direct->of[0]);
+	ort.ReleaseMemoryInfo(direct->of[1]);
+	ort.ReleaseEnv(direct->of[2]);
 }
 
 static bool
@@ -156,7 +181,9 @@ open_onnx(struct direct *direct, int threads)
 	ort.ReleaseSessionOptions(options);
 	direct->of[0] = session;
 	direct->of[1] = info;
+	direct->of[2] = env;
 	direct->run = run_onnx;
+	direct->close = close_onnx;
 	return true;
 }
 
@@ -171,4 +198,11 @@ direct_open(struct direct *direct, const char *plugin, const char *model, int64_
 	if (strcmp(plugin, "wasi_nn") == 0)
 		return open_onnx(direct, threads);
 	return open_tflite(direct, threads);
+}
+
+void
+direct_close(struct direct *direct)
+{
+	direct->close(direct);
+	free(direct->model.data);
 }

@@ -10,6 +10,7 @@
 struct direct {
 	/* Run the model: input is one tensor "image" of that shape, output "classes" of floats. */
 	bool (*run)(struct direct *direct, const float *input, float *output, size_t output_count);
+	void (*close)(struct direct *direct);
 	int64_t shape[4];
 	size_t input_bytes;
 	void *of[4];
@@ -22,3 +23,4 @@ struct direct {
  */
 bool direct_open(struct direct *direct, const char *plugin, const char *model, int64_t side,
                  int threads);
+void direct_close(struct direct *direct);

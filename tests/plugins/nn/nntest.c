@@ -154,3 +154,9 @@ nn_test_fail(struct vm_error *err, enum vm_status status, const char *format, ..
 	va_end(args);
 	return vm_error_set(err, status, VM_NO_OFFSET, "%s", text);
 }
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libtensorflow\nleak:libonnxruntime\n";
+}

@@ -46,3 +46,6 @@ double nn_test_difference(const float *a, const float *b, size_t count);
 /* fail of a struct vm_plugin_host. */
 enum vm_status nn_test_fail(struct vm_error *err, enum vm_status status, const char *format, ...)
     VM_PRINTF(3, 4);
+
+/* What LeakSanitizer is not to tell of: the libraries keep things until the process ends. */
+VM_EXPORT const char *__lsan_default_suppressions(void);

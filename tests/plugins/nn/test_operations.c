@@ -153,8 +153,8 @@ START_TEST(a_network_gives_what_the_library_gives_itself)
 	ck_assert_double_le(nn_test_difference((float *)(void *)reply.buffers[0].data, answer,
 	                                       CLASSES), 1e-5);
 	stop();
+	direct_close(&direct);
 	free(image.data);
-	free(direct.model.data);
 }
 END_TEST
 
