@@ -1169,6 +1169,28 @@ check_store(const struct config *config, struct config_error *err)
 	return true;
 }
 
+/* Processes of plug-ins are told what they may read by absolute paths. */
+static bool
+check_plugins(const struct config *config, struct config_error *err)
+{
+	const struct place place = { .source = config_origin(config, CONFIG_KEY_plugins_path) };
+	const struct place list = { .source = config_origin(config, CONFIG_KEY_plugins_readable) };
+
+	for (const char *path = config->plugins_path; *path != '\0';) {
+		size_t size = strcspn(path, ":");
+
+		if (size > 0 && path[0] != '/')
+			return refuse(err, &place, "[plugins] path: expected absolute paths, found "
+				      "\"%.*s\"", (int)(size < 60 ? size : 60), path);
+		path += size + (path[size] == ':');
+	}
+	for (size_t i = 0; i < config->plugins_readable.count; i++)
+		if (config->plugins_readable.items[i][0] != '/')
+			return refuse(err, &list, "[plugins] readable: expected absolute paths, found "
+				      "\"%.60s\"", config->plugins_readable.items[i]);
+	return true;
+}
+
 static bool
 check_service(const struct config *config, struct config_error *err)
 {
@@ -1183,7 +1205,8 @@ static bool
 check_together(const struct config *config, struct config_error *err)
 {
 	return check_listeners(config, err) && check_sizes(config, err) &&
-	       check_store(config, err) && check_service(config, err);
+	       check_store(config, err) && check_plugins(config, err) &&
+	       check_service(config, err);
 }
 
 /* ---- loading ---- */

@@ -8,9 +8,9 @@
 #include "daemon/kv.h"
 #include "daemon/log.h"
 
-#define TICK_MS 250
+#define TICK_MS 1000
 #define REASON_MAX VM_ERROR_MESSAGE_MAX
-#define REASON_US UINT64_C(10000000) /* how long a reason is remembered */
+#define REASON_US UINT64_C(10000000) /* how long a reason is remembered; that all is well, for ever */
 
 /* Plug-ins that are loaded only when the settings name them. */
 static const char *const reserved[] = { "wasmedge_process" };
@@ -361,7 +361,8 @@ ask_process(struct plugins *plugins, size_t index, char *out, size_t size)
 	uint64_t now_us = clock_monotonic_us();
 
 	pthread_mutex_lock(&plugins->lock);
-	bool is_known = verdict->is_known && now_us - verdict->asked_us < REASON_US;
+	bool is_known = verdict->is_known && (verdict->reason[0] == '\0' ||
+	                                      now_us - verdict->asked_us < REASON_US);
 	if (is_known)
 		snprintf(out, size, "%s", verdict->reason);
 	pthread_mutex_unlock(&plugins->lock);
