@@ -11,6 +11,8 @@ import os
 import random
 import signal
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -444,48 +446,50 @@ def test_what_was_acknowledged_survives_kill_9(_):
 # --- the real libraries -----------------------------------------------------------------------
 
 
-def sample(kind):
-    """A small real model and the library for it, when the tests of the plug-ins have them."""
-    folder = os.environ.get("MODEL_SAMPLES", os.path.join(SOURCE, "tests", "plugins", "nn"))
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-        if name.endswith("." + kind):
-            return os.path.join(folder, name)
-    raise Skip("no model *.%s" % kind)
+def libraries():
+    """Where tests/plugins/libraries.py keeps them."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.environ.get("WASMEDGED_LIBRARIES") or os.path.join(cache, "wasmedged", "libraries")
 
 
-def zeros(tensor):
-    size = {"FP32": 4, "FP64": 8, "INT64": 8, "INT32": 4, "UINT8": 1, "INT8": 1}[tensor["datatype"]]
-    shape = [max(n, 1) for n in tensor["shape"]]
-    count = 1
-    for n in shape:
-        count *= n
-    return shape, bytes(count * size)
-
-
-def real(kind, name):
-    if not os.path.exists(os.path.join(REAL, name + ".so")):
-        raise Skip("no plug-in " + name)
-    with open(sample(kind), "rb") as file:
-        data = file.read()
-    with Service(path=REAL) as d:
-        reply = put(d, "real", data)
-        if reply.status == 501:
-            raise Skip(reply.json()["detail"])
-        equal(reply.status, 201, reply)
+def real(kind, plugin, library):
+    """A small network, whose output for a known input is known."""
+    if not os.path.exists(os.path.join(REAL, plugin + ".so")):
+        raise Skip("no plug-in " + plugin)
+    if not os.path.exists(os.path.join(libraries(), library)):
+        raise Skip("no %s; tests/plugins/libraries.py fetches it" % library)
+    with tempfile.TemporaryDirectory() as folder:
+        maker = os.path.join(SOURCE, "tests", "plugins", "nn", "models.py")
+        subprocess.run([sys.executable, maker, folder], check=True)
+        made = {name: open(os.path.join(folder, "network." + name), "rb").read()
+                for name in (kind, "in", "out")}
+    wanted = struct.unpack("<%df" % (len(made["out"]) // 4), made["out"])
+    with Service(path=REAL, config="[plugin.%s]\nlibrary = %s\n" % (plugin, libraries())) as d:
+        reply = put(d, "real", made[kind])
+        equal(reply.status, 201, reply, d.log())
         described = reply.json()
-        head, blobs = {"inputs": [], "parameters": {"binary_data_output": True}}, b""
-        for tensor in described["inputs"]:
-            shape, blob = zeros(tensor)
-            head["inputs"].append(dict(name=tensor["name"], datatype=tensor["datatype"],
-                                       shape=shape, parameters={"binary_data_size": len(blob)}))
-            blobs += blob
-        head = json.dumps(head).encode()
-        reply = infer(d, "real", head + blobs,
-                      headers={"Inference-Header-Content-Length": str(len(head))})
-        equal(reply.status, 200, reply)
-        found = json.loads(reply.body[:int(reply.headers["Inference-Header-Content-Length"])])
-        equal([o["name"] for o in found["outputs"]], [o["name"] for o in described["outputs"]])
-        damage(d, data, MUTATIONS)
+        equal(described["plugin"], plugin)
+        tensor = described["inputs"][0]
+        shape = [max(n, 1) for n in tensor["shape"]]
+        request = {"inputs": [dict(name=tensor["name"], datatype="FP32", shape=shape,
+                                   parameters={"binary_data_size": len(made["in"])})],
+                   "parameters": {"binary_data_output": True}}
+        head = json.dumps(request).encode()
+        field = "Inference-Header-Content-Length"
+        reply = infer(d, "real", head + made["in"], headers={field: str(len(head))})
+        equal(reply.status, 200, reply, d.log())
+        found = struct.unpack("<%df" % len(wanted), reply.body[int(reply.headers[field]):])
+        check(all(abs(f - w) < 1e-5 for f, w in zip(found, wanted)), found, wanted)
+        request = {"inputs": [dict(name=tensor["name"], datatype="FP32", shape=shape,
+                                   data=struct.unpack("<%df" % (len(made["in"]) // 4),
+                                                      made["in"]))]}
+        name = described["outputs"][0]["name"]
+        as_json = outputs(infer(d, "real", request))[name]["data"]
+        equal(struct.pack("<%df" % len(wanted), *as_json),
+              struct.pack("<%df" % len(found), *found), "the same, as JSON")
+        problem(infer(d, "real", {"inputs": [dict(request["inputs"][0], shape=[1] + shape)]}),
+                422, "tensor-mismatch")
+        damage(d, made[kind], MUTATIONS // 4)
 
 
 def damage(d, data, count):
@@ -506,15 +510,15 @@ def damage(d, data, count):
 
 
 def test_tensorflow_lite(_):
-    real("tflite", "wasmedge_tensorflowlite")
+    real("tflite", "wasmedge_tensorflowlite", "libtensorflowlite_c.so")
 
 
 def test_tensorflow(_):
-    real("pb", "wasmedge_tensorflow")
+    real("pb", "wasmedge_tensorflow", "libtensorflow_cc.so.2")
 
 
 def test_onnx(_):
-    real("onnx", "wasi_nn")
+    real("onnx", "wasi_nn", "libonnxruntime.so.1")
 
 
 def test_damaged_models_of_the_double(_):

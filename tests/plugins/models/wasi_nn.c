@@ -72,7 +72,7 @@ parse(struct vm_str bytes, struct affine *out)
 		return false;
 	memcpy(out->line, bytes.data, bytes.len);
 	out->line[bytes.len] = '\0';
-	return sscanf(out->line + 1, "affine %3u %20f %20f%c", &out->columns, &out->scale,
+	return sscanf(out->line + 1, "affine %4u %20f %20f%c", &out->columns, &out->scale,
 	              &out->offset, &end) == 4 && end == '\n' && out->columns > 0;
 }
 
