@@ -143,7 +143,7 @@ take_bytes(struct kv_call *call, struct rpc_str text, struct wasmedge_storage_by
 		return true;
 	if (text.len % 2 != 0 || text.len / 2 > sizeof call->key_bytes ||
 	    !rpc_hex_decode(text.data, text.len, call->key_bytes, text.len / 2))
-		return fail_key(r, "with encoding=hex a key is 1 to 512 pairs of hexadecimal digits");
+		return fail_key(r, "with encoding=hex a key is 1 to 512 pairs of digits 0 to f");
 	*out = (struct wasmedge_storage_bytes){ call->key_bytes, text.len / 2 };
 	return true;
 }

@@ -109,8 +109,8 @@ find_words(const uint8_t *stored, size_t stored_len, size_t *out_count, char *er
 {
 	if (stored_len < WORD_BYTES || stored_len % WORD_BYTES != 0)
 		return fail(error,
-		            "the value has %zu bytes; what the library of guests stores is words of "
-		            "4 bytes, their count first",
+		            "the value has %zu bytes; what the library of guests stores is "
+		            "words of 4 bytes, their count first",
 		            stored_len);
 	*out_count = stored_len / WORD_BYTES - 1;
 	const uint64_t count = load(stored, WORD_BYTES);
@@ -154,7 +154,8 @@ unpack(const uint8_t *stored, size_t stored_len, char **out, size_t *out_len, ch
 		if (got == 0) {
 			free(bytes);
 			return fail(error,
-			            "word %zu is %u, which is no group of bytes; is it an i32-vector?",
+			            "word %zu is %u, which is no group of bytes; is it an "
+			            "i32-vector?",
 			            i, word);
 		}
 		len += got;

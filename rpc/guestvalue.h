@@ -2,8 +2,8 @@
  * guestvalue.h - values as the storage library of guests writes them, and as text for people.
  *
  * That library turns a value into bytes (numbers little-endian; text with its length in 64 bits in
- * front; a char as UTF-8), packs three bytes, or at the end two or one, into the decimal digits of a
- * 32-bit word, and stores the number of words and the words:
+ * front; a char as UTF-8), packs three bytes, or at the end two or one, into the decimal digits of
+ * a 32-bit word, and stores the number of words and the words:
  *
  *     a b c    1aaabbbccc
  *     a b      2000aaabbb
@@ -51,12 +51,12 @@ RPC_MUST_CHECK bool rpc_guest_type_find(const char *text, enum rpc_guest_type *o
 #define RPC_GUEST_ERROR_MAX 160
 
 /*
- * A stored value as text: text itself, numbers in decimal, true or false, bytes as they are, a vector
- * as [1,2,3]. *out is malloc()ed, with a NUL behind its *out_len bytes. False with the reason when
- * the value is not one of that type, or when there is no memory.
+ * A stored value as text: text itself, numbers in decimal, true or false, bytes as they are, a
+ * vector as [1,2,3]. *out is malloc()ed, with a NUL behind its *out_len bytes. False with the
+ * reason when the value is not one of that type, or when there is no memory.
  */
-RPC_MUST_CHECK bool rpc_guest_decode(enum rpc_guest_type type, const void *stored, size_t stored_len,
-                                     char **out, size_t *out_len,
+RPC_MUST_CHECK bool rpc_guest_decode(enum rpc_guest_type type, const void *stored,
+                                     size_t stored_len, char **out, size_t *out_len,
                                      char error[RPC_GUEST_ERROR_MAX]);
 
 /* The other way round. Numbers of a vector may be separated by commas, blanks, and be in []. */

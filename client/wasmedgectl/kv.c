@@ -29,8 +29,9 @@ is_plain(const char *key)
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				    "-_~.:@/";
 
-	return key[0] != '\0' && key[0] != '/' && key[0] != '.' && strspn(key, plain) == strlen(key) &&
-	       strstr(key, "//") == NULL && strstr(key, "/.") == NULL && key[strlen(key) - 1] != '/';
+	return key[0] != '\0' && key[0] != '/' && key[0] != '.' &&
+	       strspn(key, plain) == strlen(key) && strstr(key, "//") == NULL &&
+	       strstr(key, "/.") == NULL && key[strlen(key) - 1] != '/';
 }
 
 /* "/v1/kv/NS/KEY"; the caller frees it. */
@@ -244,7 +245,8 @@ verb_kv_put(void *context, const struct cli_args *args)
 	char *path = NULL, *value = NULL;
 
 	if (cli_has(args, "new") && cli_has(args, "if-revision"))
-		return ctl_fail(ctl, EXIT_CODE_USAGE, "--new and --if-revision exclude one another");
+		return ctl_fail(ctl, EXIT_CODE_USAGE,
+		                "--new and --if-revision exclude one another");
 	int code = if_revision_line(ctl, args, line);
 	if (code == 0)
 		code = kv_path(ctl, args->words[0], args->words[1], &path);

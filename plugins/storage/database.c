@@ -32,7 +32,7 @@ static const char *const texts[STORAGE_SQL_COUNT] = {
 };
 
 enum wasmedge_storage_status
-storage_fail(struct wasmedge_storage_error *err, enum wasmedge_storage_status status,
+wes_fail(struct wasmedge_storage_error *err, enum wasmedge_storage_status status,
              const char *format, ...)
 {
 	va_list args;
@@ -49,13 +49,13 @@ storage_fail(struct wasmedge_storage_error *err, enum wasmedge_storage_status st
 /* --- failures ------------------------------------------------------------------------------- */
 
 bool
-database_failed(const struct database *db)
+wes_db_failed(const struct database *db)
 {
 	return db->rc != SQLITE_OK;
 }
 
 void
-database_clear_failure(struct database *db)
+wes_db_clear_failure(struct database *db)
 {
 	db->rc = SQLITE_OK;
 	db->os_errno = 0;
@@ -103,17 +103,17 @@ status_of(const struct database *db)
 }
 
 enum wasmedge_storage_status
-database_error(const struct database *db, const char *what, struct wasmedge_storage_error *err)
+wes_db_error(const struct database *db, const char *what, struct wasmedge_storage_error *err)
 {
 	enum wasmedge_storage_status status = status_of(db);
 
 	switch (status) {
 	case WASMEDGE_STORAGE_BUSY:
-		return storage_fail(err, status,
-		                    "%s: another process has been writing for %u ms; try again", what,
-		                    db->busy_ms);
+		return wes_fail(err, status,
+		                "%s: another process has been writing for %u ms; try again", what,
+		                db->busy_ms);
 	case WASMEDGE_STORAGE_FULL:
-		return storage_fail(err, status, "%s: the disk is full", what);
+		return wes_fail(err, status, "%s: the disk is full", what);
 	case WASMEDGE_STORAGE_OK:
 	case WASMEDGE_STORAGE_NOT_FOUND:
 	case WASMEDGE_STORAGE_CONFLICT:
@@ -124,7 +124,7 @@ database_error(const struct database *db, const char *what, struct wasmedge_stor
 	case WASMEDGE_STORAGE_NOMEM:
 		break;
 	}
-	return storage_fail(err, status, "%s: %s%s%s", what, db->text,
+	return wes_fail(err, status, "%s: %s%s%s", what, db->text,
 	                    db->os_errno != 0 ? ": " : "",
 	                    db->os_errno != 0 ? strerror(db->os_errno) : "");
 }
@@ -167,7 +167,7 @@ on_busy(void *env, int count)
 static bool
 execute(struct database *db, const char *text)
 {
-	return !database_failed(db) &&
+	return !wes_db_failed(db) &&
 	       note(db, sqlite3_exec(db->handle, text, NULL, NULL, NULL));
 }
 
@@ -178,7 +178,7 @@ query_int(struct database *db, const char *text)
 	sqlite3_stmt *statement = NULL;
 	int64_t value = 0;
 
-	if (database_failed(db) ||
+	if (wes_db_failed(db) ||
 	    !note(db, sqlite3_prepare_v2(db->handle, text, -1, &statement, NULL)))
 		return 0;
 	int rc = sqlite3_step(statement);
@@ -203,7 +203,7 @@ choose_journal(struct database *db)
 			return true;
 		if ((db->rc & 0xff) != SQLITE_BUSY || now_ms() - since_ms >= db->busy_ms)
 			return false;
-		database_clear_failure(db);
+		wes_db_clear_failure(db);
 		nap(NAP_MS_MAX);
 	}
 }
@@ -211,8 +211,7 @@ choose_journal(struct database *db)
 static bool
 has_wal(struct database *db)
 {
-	return query_int(db, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'") ==
-	       1;
+	return query_int(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == 1;
 }
 
 static enum wasmedge_storage_status
@@ -221,16 +220,16 @@ check_identity(struct database *db, const char *path, struct wasmedge_storage_er
 	int64_t application = query_int(db, "PRAGMA application_id");
 	int64_t version = query_int(db, "PRAGMA user_version");
 
-	if (database_failed(db))
-		return database_error(db, path, err);
+	if (wes_db_failed(db))
+		return wes_db_error(db, path, err);
 	if (application != APPLICATION_ID)
-		return storage_fail(err, WASMEDGE_STORAGE_DAMAGED,
-		                    "%s: this is no storage but another database; give another path",
-		                    path);
+		return wes_fail(err, WASMEDGE_STORAGE_DAMAGED,
+		                "%s: this is no storage but another database; give another path",
+		                path);
 	if (version != SCHEMA_VERSION)
-		return storage_fail(err, WASMEDGE_STORAGE_DAMAGED,
-		                    "%s: written by a newer version (schema %lld, expected %d)", path,
-		                    (long long)version, SCHEMA_VERSION);
+		return wes_fail(err, WASMEDGE_STORAGE_DAMAGED,
+		                "%s: written by a newer version (schema %lld, expected %d)", path,
+		                (long long)version, SCHEMA_VERSION);
 	return WASMEDGE_STORAGE_OK;
 }
 
@@ -255,7 +254,7 @@ make_schema(struct database *db)
 }
 
 enum wasmedge_storage_status
-database_open(struct database *db, const char *path, unsigned busy_ms,
+wes_db_open(struct database *db, const char *path, unsigned busy_ms,
               struct wasmedge_storage_error *err)
 {
 	memset(db, 0, sizeof *db);
@@ -278,15 +277,15 @@ database_open(struct database *db, const char *path, unsigned busy_ms,
 	if (status != WASMEDGE_STORAGE_OK)
 		return status;
 	if (!has_wal(db))
-		return storage_fail(err, WASMEDGE_STORAGE_IO,
-		                    "%s: this file system cannot hold a write-ahead log; give a path "
-		                    "on a local disk",
-		                    path);
-	return database_failed(db) ? database_error(db, path, err) : WASMEDGE_STORAGE_OK;
+		return wes_fail(err, WASMEDGE_STORAGE_IO,
+		                "%s: this file system cannot hold a write-ahead log; give a path "
+		                "on a local disk",
+		                path);
+	return wes_db_failed(db) ? wes_db_error(db, path, err) : WASMEDGE_STORAGE_OK;
 }
 
 void
-database_close(struct database *db)
+wes_db_close(struct database *db)
 {
 	for (size_t i = 0; i < STORAGE_SQL_COUNT; i++)
 		sqlite3_finalize(db->statements[i]);
@@ -299,10 +298,10 @@ database_close(struct database *db)
 static sqlite3_stmt *
 statement_of(struct database *db, enum storage_sql sql)
 {
-	if (db->statements[sql] == NULL && !database_failed(db))
+	if (db->statements[sql] == NULL && !wes_db_failed(db))
 		note(db, sqlite3_prepare_v3(db->handle, texts[sql], -1, SQLITE_PREPARE_PERSISTENT,
 		                            &db->statements[sql], NULL));
-	return database_failed(db) ? NULL : db->statements[sql];
+	return wes_db_failed(db) ? NULL : db->statements[sql];
 }
 
 static int
@@ -328,7 +327,7 @@ bind_next(sqlite3_stmt *statement, int index, char kind, va_list *args)
 }
 
 sqlite3_stmt *
-database_bind(struct database *db, enum storage_sql sql, const char *format, ...)
+wes_db_bind(struct database *db, enum storage_sql sql, const char *format, ...)
 {
 	sqlite3_stmt *statement = statement_of(db, sql);
 	va_list args;
@@ -336,7 +335,7 @@ database_bind(struct database *db, enum storage_sql sql, const char *format, ...
 	va_start(args, format);
 	for (int i = 0; statement != NULL && format[i] != '\0'; i++)
 		if (!note(db, bind_next(statement, i + 1, format[i], &args))) {
-			database_end(statement);
+			wes_db_end(statement);
 			statement = NULL;
 		}
 	va_end(args);
@@ -344,7 +343,7 @@ database_bind(struct database *db, enum storage_sql sql, const char *format, ...
 }
 
 bool
-database_row(struct database *db, sqlite3_stmt *statement)
+wes_db_row(struct database *db, sqlite3_stmt *statement)
 {
 	if (statement == NULL)
 		return false;
@@ -352,12 +351,12 @@ database_row(struct database *db, sqlite3_stmt *statement)
 	if (rc == SQLITE_ROW)
 		return true;
 	note(db, rc);
-	database_end(statement);
+	wes_db_end(statement);
 	return false;
 }
 
 void
-database_end(sqlite3_stmt *statement)
+wes_db_end(sqlite3_stmt *statement)
 {
 	if (statement == NULL)
 		return;
@@ -366,9 +365,9 @@ database_end(sqlite3_stmt *statement)
 }
 
 bool
-database_finish(struct database *db, sqlite3_stmt *statement)
+wes_db_finish(struct database *db, sqlite3_stmt *statement)
 {
-	while (database_row(db, statement))
+	while (wes_db_row(db, statement))
 		;
-	return !database_failed(db);
+	return !wes_db_failed(db);
 }

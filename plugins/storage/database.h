@@ -1,7 +1,7 @@
 /*
  * database.h - one connection to the file of a storage, and what is said to it.
  *
- * The first failure sticks: after it every call does nothing until database_clear_failure(), so a
+ * The first failure sticks: after it every call does nothing until wes_db_clear_failure(), so a
  * sequence of statements is checked once, at its end.
  *
  * Owns:    the connection and its statements
@@ -28,11 +28,12 @@
 	         "FROM entry WHERE tenant = ?1 AND ns = ?2 AND key = ?3 AND expires_us > ?4")  \
 	SQL(PUT, "INSERT INTO entry (tenant, ns, key, rev, updated_us, expires_us, type, value) " \
 	         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, ns, key) "      \
-	         "DO UPDATE SET rev = ?4, updated_us = ?5, expires_us = ?6, type = ?7, value = ?8") \
+	         "DO UPDATE SET rev = ?4, updated_us = ?5, expires_us = ?6, type = ?7, "       \
+	         "value = ?8")                                                                 \
 	SQL(DELETE, "DELETE FROM entry WHERE tenant = ?1 AND ns = ?2 AND key = ?3")            \
 	SQL(SWEEP, "DELETE FROM entry WHERE id IN "                                            \
-	           "(SELECT id FROM entry WHERE expires_us <= ?1 AND expires_us < 9223372036854775807 " \
-	           "ORDER BY expires_us LIMIT 100)")                                           \
+	           "(SELECT id FROM entry WHERE expires_us <= ?1 "                             \
+	           "AND expires_us < 9223372036854775807 ORDER BY expires_us LIMIT 100)")      \
 	SQL(LIST, "SELECT id, key, type, rev, updated_us, expires_us, length(value) "          \
 	          "FROM entry WHERE tenant = ?1 AND ns = ?2 AND key >= ?3 AND key < ?5 "       \
 	          "AND expires_us > ?4 ORDER BY key LIMIT ?6")
@@ -60,31 +61,31 @@ struct database {
 };
 
 /* Fill *err, which may be NULL; returns status. */
-enum wasmedge_storage_status storage_fail(struct wasmedge_storage_error *err,
+enum wasmedge_storage_status wes_fail(struct wasmedge_storage_error *err,
                                           enum wasmedge_storage_status status,
                                           const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Open a file that is there, make it a storage if it is empty, and look whether it is one. */
-enum wasmedge_storage_status database_open(struct database *db, const char *path, unsigned busy_ms,
+enum wasmedge_storage_status wes_db_open(struct database *db, const char *path, unsigned busy_ms,
                                            struct wasmedge_storage_error *err);
 /* Also after a failed open, and for zeroed memory. */
-void database_close(struct database *db);
+void wes_db_close(struct database *db);
 
-bool database_failed(const struct database *db);
-void database_clear_failure(struct database *db);
+bool wes_db_failed(const struct database *db);
+void wes_db_clear_failure(struct database *db);
 /* Turn the failure that stuck into an error: "<what>: <reason>". */
-enum wasmedge_storage_status database_error(const struct database *db, const char *what,
+enum wasmedge_storage_status wes_db_error(const struct database *db, const char *what,
                                             struct wasmedge_storage_error *err);
 
 /*
  * A statement with its parameters, in order: i int64_t, b struct wasmedge_storage_bytes,
  * t const char * (NULL: null). NULL after a failure. What is bound must stay until it has ended.
  */
-sqlite3_stmt *database_bind(struct database *db, enum storage_sql sql, const char *format, ...);
+sqlite3_stmt *wes_db_bind(struct database *db, enum storage_sql sql, const char *format, ...);
 /* Step to a row; false at the end or after a failure: it has ended then. */
-bool database_row(struct database *db, sqlite3_stmt *statement);
+bool wes_db_row(struct database *db, sqlite3_stmt *statement);
 /* End a statement before its last row. NULL is fine. */
-void database_end(sqlite3_stmt *statement);
+void wes_db_end(sqlite3_stmt *statement);
 /* Run to the end; what it says is of no interest. */
-bool database_finish(struct database *db, sqlite3_stmt *statement);
+bool wes_db_finish(struct database *db, sqlite3_stmt *statement);

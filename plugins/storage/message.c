@@ -204,8 +204,8 @@ read_members(const struct reading *r, enum storage_verb verb, json_t *json)
 		                            strcmp(members[i].name, name) != 0))
 			i++;
 		if (i == MEMBER_COUNT)
-			return vm_plugin_fail(r->host, r->err, VM_E_ARGUMENT, "unknown member %.64s",
-			                      name);
+			return vm_plugin_fail(r->host, r->err, VM_E_ARGUMENT,
+			                      "unknown member %.64s", name);
 		enum vm_status st = read_member(r, (enum member)i, value);
 		if (st != VM_OK)
 			return st;

@@ -12,7 +12,7 @@ static struct wasmedge_storage *opened;
 static pid_t opened_by;
 static _Thread_local struct wasmedge_storage_error error;
 
-/* The process's storage. A child of fork() opens its own; that of its parent it cannot even close. */
+/* The process's storage. A child of fork() opens its own; its parent's it cannot even close. */
 static struct wasmedge_storage *
 storage(void)
 {
@@ -43,7 +43,7 @@ begin(const void *pointer, const void *other)
 	error = (struct wasmedge_storage_error){ WASMEDGE_STORAGE_OK, "" };
 	if (pointer != NULL && other != NULL)
 		return true;
-	storage_fail(&error, WASMEDGE_STORAGE_ARGUMENT, "the key or the value is a NULL pointer");
+	wes_fail(&error, WASMEDGE_STORAGE_ARGUMENT, "the key or the value is a NULL pointer");
 	return false;
 }
 
@@ -85,7 +85,7 @@ get_byte_array_pointer(const char *key, size_t key_len)
 		return NULL;
 	char *copy = malloc(entry.value.len + 1);
 	if (copy == NULL) {
-		storage_fail(&error, WASMEDGE_STORAGE_NOMEM, "out of memory for the value");
+		wes_fail(&error, WASMEDGE_STORAGE_NOMEM, "out of memory for the value");
 	} else {
 		memcpy(copy, entry.value.data, entry.value.len);
 		copy[entry.value.len] = '\0';

@@ -16,7 +16,7 @@ extern "C" {
 
 /* Store len bytes under a key of 1 to 512 bytes. */
 void store_byte_array(const char *key, size_t key_len, const char *value, size_t value_len);
-/* A copy of the value, to be freed with free_byte_array_pointer; NULL: there is none, or a failure. */
+/* A copy of the value, for free_byte_array_pointer; NULL: there is none, or a failure. */
 char *get_byte_array_pointer(const char *key, size_t key_len);
 /* Its length; 0 also when there is none. */
 size_t get_byte_array_length(const char *key, size_t key_len);

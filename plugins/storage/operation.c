@@ -1,6 +1,6 @@
 /*
- * operation.c - get, put, delete, list, for people. They work on the same file as guests do, so they
- * are not for a process without rights.
+ * operation.c - get, put, delete, list, for people. They work on the same file as guests do, so
+ * they are not for a process without rights.
  */
 #include <string.h>
 #include "plugins/storage/message.h"
@@ -211,10 +211,11 @@ const struct vm_plugin_operation storage_operations[STORAGE_OPERATION_COUNT] = {
 	  "application/octet-stream", operation_get },
 	{ "put", "Store a value under a key", 0,
 	  INPUT_SCHEMA(KEY_SCHEMA IF_REVISION_SCHEMA
-	               ",\"if_absent\":{\"type\":\"boolean\",\"description\":\"Only when there is no "
-	               "value\"},\"content_type\":{\"type\":\"string\",\"maxLength\":255},"
-	               "\"ttl_ms\":{\"type\":\"integer\",\"minimum\":1,\"description\":\"Gone after "
-	               "so many milliseconds\"}",
+	               ",\"if_absent\":{\"type\":\"boolean\","
+	               "\"description\":\"Only when there is no value\"},"
+	               "\"content_type\":{\"type\":\"string\",\"maxLength\":255},"
+	               "\"ttl_ms\":{\"type\":\"integer\",\"minimum\":1,"
+	               "\"description\":\"Gone after so many milliseconds\"}",
 	               "\"namespace\",\"key\""),
 	  ENTRY_SCHEMA(",\"created\":{\"type\":\"boolean\"}"), "application/octet-stream", "",
 	  operation_put },
@@ -223,10 +224,12 @@ const struct vm_plugin_operation storage_operations[STORAGE_OPERATION_COUNT] = {
 	  "{\"type\":\"object\"}", "", "", operation_delete },
 	{ "list", "List keys in the order of their bytes", 0,
 	  INPUT_SCHEMA(",\"prefix\":" BYTES_SCHEMA
-	               ",\"cursor\":{\"type\":\"string\",\"description\":\"next_cursor of the answer "
-	               "before\"},\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}",
+	               ",\"cursor\":{\"type\":\"string\","
+	               "\"description\":\"next_cursor of the answer before\"},"
+	               "\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}",
 	               "\"namespace\""),
-	  "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":" ENTRY_SCHEMA(
-	      "") "},\"next_cursor\":{\"type\":\"string\"}},\"required\":[\"items\"]}",
+	  "{\"type\":\"object\",\"properties\":{"
+	  "\"items\":{\"type\":\"array\",\"items\":" ENTRY_SCHEMA("") "},"
+	  "\"next_cursor\":{\"type\":\"string\"}},\"required\":[\"items\"]}",
 	  "", "", operation_list },
 };

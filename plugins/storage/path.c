@@ -38,7 +38,7 @@ use_asked(const char *asked, char **out, struct wasmedge_storage_error *err)
 	if (asprintf(out, "%s%s", asked, is_folder(asked) ? "/" FILE_NAME : "") >= 0)
 		return WASMEDGE_STORAGE_OK;
 	*out = NULL;
-	return storage_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
+	return wes_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
 }
 
 /* An absolute path from the environment; a program with privileges of its own has none. */
@@ -58,24 +58,24 @@ use_standard(char **out, struct wasmedge_storage_error *err)
 	char *path = NULL;
 
 	if (state == NULL && home == NULL)
-		return storage_fail(err, WASMEDGE_STORAGE_ARGUMENT,
+		return wes_fail(err, WASMEDGE_STORAGE_ARGUMENT,
 		                    "no place for the storage is known; set the option path, or "
 		                    "STORAGE_INTERFACE_DB_PATH in the environment");
 	if (asprintf(&path, "%s%s/wasmedge/" FILE_NAME, state != NULL ? state : home,
 	             state != NULL ? "" : "/.local/state") < 0)
-		return storage_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
+		return wes_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
 	if (make_folders(path)) {
 		*out = path;
 		return WASMEDGE_STORAGE_OK;
 	}
-	storage_fail(err, WASMEDGE_STORAGE_IO, "%s: cannot make its folder: %s", path,
+	wes_fail(err, WASMEDGE_STORAGE_IO, "%s: cannot make its folder: %s", path,
 	             strerror(errno));
 	free(path);
 	return WASMEDGE_STORAGE_IO;
 }
 
 enum wasmedge_storage_status
-storage_find_path(const char *asked, char **out, struct wasmedge_storage_error *err)
+wes_find_path(const char *asked, char **out, struct wasmedge_storage_error *err)
 {
 	if (asked == NULL || asked[0] == '\0')
 		asked = secure_getenv("STORAGE_INTERFACE_DB_PATH");

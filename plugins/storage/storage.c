@@ -103,7 +103,7 @@ make_file(const char *path, struct wasmedge_storage_error *err)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
 
 	if (fd < 0)
-		return storage_fail(err,
+		return wes_fail(err,
 		                    errno == ENOSPC ? WASMEDGE_STORAGE_FULL : WASMEDGE_STORAGE_IO,
 		                    "%s: cannot open it: %s", path, strerror(errno));
 	close(fd);
@@ -126,7 +126,7 @@ wasmedge_storage_open(const struct wasmedge_storage_options *options,
 	struct wasmedge_storage *storage = calloc(1, sizeof *storage);
 
 	if (storage == NULL)
-		return storage_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
+		return wes_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
 	if (options == NULL)
 		options = &none;
 	init_locks(storage);
@@ -136,11 +136,11 @@ wasmedge_storage_open(const struct wasmedge_storage_options *options,
 	    options->value_bytes_max != 0 ? options->value_bytes_max : VALUE_BYTES_STANDARD;
 	if (storage->value_bytes_max > WASMEDGE_STORAGE_VALUE_BYTES_MAX)
 		storage->value_bytes_max = WASMEDGE_STORAGE_VALUE_BYTES_MAX;
-	enum wasmedge_storage_status status = storage_find_path(options->path, &storage->path, err);
+	enum wasmedge_storage_status status = wes_find_path(options->path, &storage->path, err);
 	if (status == WASMEDGE_STORAGE_OK)
 		status = make_file(storage->path, err);
 	if (status == WASMEDGE_STORAGE_OK)
-		status = database_open(&storage->writer, storage->path, storage->busy_ms, err);
+		status = wes_db_open(&storage->writer, storage->path, storage->busy_ms, err);
 	if (status != WASMEDGE_STORAGE_OK) {
 		wasmedge_storage_close(storage);
 		return status;
@@ -152,7 +152,7 @@ wasmedge_storage_open(const struct wasmedge_storage_options *options,
 static void
 free_reader(struct database *reader)
 {
-	database_close(reader);
+	wes_db_close(reader);
 	free(reader);
 }
 
@@ -166,7 +166,7 @@ wasmedge_storage_close(struct wasmedge_storage *storage)
 		storage->readers = reader->next;
 		free_reader(reader);
 	}
-	database_close(&storage->writer);
+	wes_db_close(&storage->writer);
 	pthread_cond_destroy(&storage->written);
 	pthread_mutex_destroy(&storage->lock);
 	free(storage->path);
@@ -253,18 +253,18 @@ check_call(const struct wasmedge_storage *storage, struct wasmedge_storage_bytes
            struct wasmedge_storage_bytes ns, struct wasmedge_storage_error *err)
 {
 	if (storage->pid != getpid())
-		return storage_fail(err, WASMEDGE_STORAGE_IO,
+		return wes_fail(err, WASMEDGE_STORAGE_IO,
 		                    "%s: opened before fork(); open it anew in the child",
 		                    storage->path);
 	if (tenant.len > WASMEDGE_STORAGE_TENANT_MAX)
-		return storage_fail(err, WASMEDGE_STORAGE_ARGUMENT,
+		return wes_fail(err, WASMEDGE_STORAGE_ARGUMENT,
 		                    "the tenant has %zu bytes, at most %d are allowed", tenant.len,
 		                    WASMEDGE_STORAGE_TENANT_MAX);
 	if (!is_ns(ns))
-		return storage_fail(err, WASMEDGE_STORAGE_ARGUMENT,
-		                    "a namespace has 1 to %d characters of A-Z, a-z, 0-9, '.', '_', "
-		                    "'-', and begins and ends with a letter or digit",
-		                    WASMEDGE_STORAGE_NS_MAX);
+		return wes_fail(err, WASMEDGE_STORAGE_ARGUMENT,
+		                "a namespace has 1 to %d characters of A-Z, a-z, 0-9, '.', '_', "
+		                "'-', and begins and ends with a letter or digit",
+		                WASMEDGE_STORAGE_NS_MAX);
 	return WASMEDGE_STORAGE_OK;
 }
 
@@ -276,7 +276,7 @@ check_name(const struct wasmedge_storage *storage, const struct wasmedge_storage
 
 	if (status == WASMEDGE_STORAGE_OK &&
 	    (name->key.len == 0 || name->key.len > WASMEDGE_STORAGE_KEY_MAX))
-		return storage_fail(err, WASMEDGE_STORAGE_ARGUMENT,
+		return wes_fail(err, WASMEDGE_STORAGE_ARGUMENT,
 		                    "the key has %zu bytes; it needs 1 to %d", name->key.len,
 		                    WASMEDGE_STORAGE_KEY_MAX);
 	return status;
@@ -288,7 +288,7 @@ fail_absent(const struct wasmedge_storage_name *name, enum wasmedge_storage_stat
 {
 	char key[WASMEDGE_STORAGE_KEY_TEXT_MAX];
 
-	return storage_fail(err, status, "there is no value under the key %s in namespace %.*s",
+	return wes_fail(err, status, "there is no value under the key %s in namespace %.*s",
 	                    wasmedge_storage_key_text(name->key, key), (int)name->ns.len,
 	                    (const char *)name->ns.data);
 }
@@ -360,13 +360,13 @@ static uint64_t
 find_revision(struct job *job, struct database *db, int64_t now)
 {
 	const struct wasmedge_storage_name *name = job->name;
-	sqlite3_stmt *row = database_bind(db, STORAGE_SQL_HEAD, "bbbi", name->tenant, name->ns,
+	sqlite3_stmt *row = wes_db_bind(db, STORAGE_SQL_HEAD, "bbbi", name->tenant, name->ns,
 	                                  name->key, now);
 	uint64_t revision = 0;
 
-	if (database_row(db, row)) {
+	if (wes_db_row(db, row)) {
 		revision = (uint64_t)sqlite3_column_int64(row, COLUMN_REVISION);
-		database_end(row);
+		wes_db_end(row);
 	}
 	return revision;
 }
@@ -398,7 +398,7 @@ check_condition(struct job *job, uint64_t revision)
 		job->status = fail_absent(job->name, WASMEDGE_STORAGE_CONFLICT, &job->err);
 	else
 		job->status =
-		    storage_fail(&job->err, WASMEDGE_STORAGE_CONFLICT,
+		    wes_fail(&job->err, WASMEDGE_STORAGE_CONFLICT,
 		                 "the key %s is at revision %llu",
 		                 wasmedge_storage_key_text(job->name->key, key),
 		                 (unsigned long long)revision);
@@ -424,10 +424,10 @@ run_put(struct job *job, struct database *db, uint64_t *revision)
 	const int64_t now = now_us();
 	const uint64_t found = find_revision(job, db, now);
 
-	if (database_failed(db) || !check_condition(job, found))
+	if (wes_db_failed(db) || !check_condition(job, found))
 		return;
 	const int64_t expires_us = expiry_of(value, now);
-	database_finish(db, database_bind(db, STORAGE_SQL_PUT, "bbbiiitb", name->tenant, name->ns,
+	wes_db_finish(db, wes_db_bind(db, STORAGE_SQL_PUT, "bbbiiitb", name->tenant, name->ns,
 	                                  name->key, (int64_t)++*revision, now, expires_us,
 	                                  value->type, value->bytes));
 	job->change = (struct wasmedge_storage_change){
@@ -445,30 +445,30 @@ run_delete(struct job *job, struct database *db, uint64_t *revision)
 	const uint64_t found = find_revision(job, db, now_us());
 
 	(void)revision;
-	if (database_failed(db) || !check_condition(job, found))
+	if (wes_db_failed(db) || !check_condition(job, found))
 		return;
 	if (found == 0)
 		job->status = fail_absent(name, WASMEDGE_STORAGE_NOT_FOUND, &job->err);
 	else
-		database_finish(db, database_bind(db, STORAGE_SQL_DELETE, "bbb", name->tenant,
+		wes_db_finish(db, wes_db_bind(db, STORAGE_SQL_DELETE, "bbb", name->tenant,
 		                                  name->ns, name->key));
 }
 
 static bool
 run_plain(struct database *db, enum storage_sql sql)
 {
-	return database_finish(db, database_bind(db, sql, ""));
+	return wes_db_finish(db, wes_db_bind(db, sql, ""));
 }
 
 static uint64_t
 last_revision(struct database *db)
 {
-	sqlite3_stmt *row = database_bind(db, STORAGE_SQL_REVISION_GET, "");
+	sqlite3_stmt *row = wes_db_bind(db, STORAGE_SQL_REVISION_GET, "");
 	uint64_t revision = 0;
 
-	if (database_row(db, row)) {
+	if (wes_db_row(db, row)) {
 		revision = (uint64_t)sqlite3_column_int64(row, 0);
-		database_end(row);
+		wes_db_end(row);
 	}
 	return revision;
 }
@@ -477,20 +477,20 @@ last_revision(struct database *db)
 static bool
 write_together(struct database *db, struct job *jobs)
 {
-	database_clear_failure(db);
+	wes_db_clear_failure(db);
 	if (!run_plain(db, STORAGE_SQL_BEGIN))
 		return false;
 	const uint64_t before = last_revision(db);
 	uint64_t revision = before;
-	for (struct job *job = jobs; job != NULL && !database_failed(db); job = job->next) {
+	for (struct job *job = jobs; job != NULL && !wes_db_failed(db); job = job->next) {
 		job->status = WASMEDGE_STORAGE_OK;
 		job->run(job, db, &revision);
 	}
-	database_finish(db, database_bind(db, STORAGE_SQL_SWEEP, "i", now_us()));
+	wes_db_finish(db, wes_db_bind(db, STORAGE_SQL_SWEEP, "i", now_us()));
 	if (revision != before)
-		database_finish(
-		    db, database_bind(db, STORAGE_SQL_REVISION_SET, "i", (int64_t)revision));
-	if (!database_failed(db) && run_plain(db, STORAGE_SQL_COMMIT))
+		wes_db_finish(
+		    db, wes_db_bind(db, STORAGE_SQL_REVISION_SET, "i", (int64_t)revision));
+	if (!wes_db_failed(db) && run_plain(db, STORAGE_SQL_COMMIT))
 		return true;
 	if (!sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
@@ -507,7 +507,7 @@ write_jobs(struct database *db, struct job *jobs)
 		struct job *next = job->next;
 		job->next = NULL;
 		if ((job == jobs && next == NULL) || !write_together(db, job))
-			job->status = database_error(db, "cannot write", &job->err);
+			job->status = wes_db_error(db, "cannot write", &job->err);
 		job->next = next;
 		job = next;
 	}
@@ -584,11 +584,11 @@ wasmedge_storage_put(struct wasmedge_storage *storage, const struct wasmedge_sto
 	if (status != WASMEDGE_STORAGE_OK)
 		return status;
 	if (value->bytes.len > storage->value_bytes_max)
-		return storage_fail(err, WASMEDGE_STORAGE_LIMIT,
+		return wes_fail(err, WASMEDGE_STORAGE_LIMIT,
 		                    "the value has %zu bytes, at most %zu are allowed",
 		                    value->bytes.len, storage->value_bytes_max);
 	if (value->type != NULL && !is_type(value->type))
-		return storage_fail(err, WASMEDGE_STORAGE_ARGUMENT,
+		return wes_fail(err, WASMEDGE_STORAGE_ARGUMENT,
 		                    "the type has to be at most %d characters of visible ASCII",
 		                    WASMEDGE_STORAGE_TYPE_MAX);
 	if (condition != NULL)
@@ -631,10 +631,10 @@ take_reader(struct wasmedge_storage *storage, struct wasmedge_storage_error *err
 		return reader;
 	reader = malloc(sizeof *reader);
 	if (reader == NULL) {
-		storage_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
+		wes_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory");
 		return NULL;
 	}
-	if (database_open(reader, storage->path, storage->busy_ms, err) == WASMEDGE_STORAGE_OK)
+	if (wes_db_open(reader, storage->path, storage->busy_ms, err) == WASMEDGE_STORAGE_OK)
 		return reader;
 	free_reader(reader);
 	return NULL;
@@ -643,7 +643,7 @@ take_reader(struct wasmedge_storage *storage, struct wasmedge_storage_error *err
 static void
 give_reader(struct wasmedge_storage *storage, struct database *reader)
 {
-	const bool has_failed = database_failed(reader);
+	const bool has_failed = wes_db_failed(reader);
 
 	pthread_mutex_lock(&storage->lock);
 	const bool is_kept = !has_failed && storage->reader_count < READERS_KEPT;
@@ -661,17 +661,17 @@ static enum wasmedge_storage_status
 read_one(struct database *db, const struct wasmedge_storage_name *name, bool with_value,
          struct wasmedge_storage_entry *out, struct wasmedge_storage_error *err)
 {
-	sqlite3_stmt *row = database_bind(db, with_value ? STORAGE_SQL_GET : STORAGE_SQL_HEAD,
+	sqlite3_stmt *row = wes_db_bind(db, with_value ? STORAGE_SQL_GET : STORAGE_SQL_HEAD,
 	                                  "bbbi", name->tenant, name->ns, name->key, now_us());
 
-	if (!database_row(db, row))
-		return database_failed(db)
-		           ? database_error(db, "cannot read", err)
+	if (!wes_db_row(db, row))
+		return wes_db_failed(db)
+		           ? wes_db_error(db, "cannot read", err)
 		           : fail_absent(name, WASMEDGE_STORAGE_NOT_FOUND, err);
 	const bool is_read = read_entry(row, with_value, out);
-	database_end(row);
+	wes_db_end(row);
 	return is_read ? WASMEDGE_STORAGE_OK
-	               : storage_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory for the value");
+	               : wes_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory for the value");
 }
 
 static enum wasmedge_storage_status
@@ -765,11 +765,11 @@ check_query(const struct wasmedge_storage *storage, const struct wasmedge_storag
 		return status;
 	if (query->prefix.len > WASMEDGE_STORAGE_KEY_MAX ||
 	    query->after.len > WASMEDGE_STORAGE_KEY_MAX)
-		return storage_fail(err, WASMEDGE_STORAGE_ARGUMENT,
+		return wes_fail(err, WASMEDGE_STORAGE_ARGUMENT,
 		                    "a prefix has at most %d bytes, as keys have",
 		                    WASMEDGE_STORAGE_KEY_MAX);
 	if (query->limit < 1 || query->limit > WASMEDGE_STORAGE_LIST_MAX)
-		return storage_fail(err, WASMEDGE_STORAGE_ARGUMENT,
+		return wes_fail(err, WASMEDGE_STORAGE_ARGUMENT,
 		                    "a list has a limit of 1 to %d entries",
 		                    WASMEDGE_STORAGE_LIST_MAX);
 	return WASMEDGE_STORAGE_OK;
@@ -784,24 +784,25 @@ read_list(struct database *db, const struct wasmedge_storage_query *query,
 	set_range(query, &range);
 	list->entries = calloc(query->limit, sizeof *list->entries);
 	if (list->entries == NULL)
-		return storage_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory for the list");
-	sqlite3_stmt *row = database_bind(
+		return wes_fail(err, WASMEDGE_STORAGE_NOMEM, "out of memory for the list");
+	sqlite3_stmt *row = wes_db_bind(
 	    db, STORAGE_SQL_LIST, "bbbibi", query->tenant, query->ns,
 	    (struct wasmedge_storage_bytes){ range.low, range.low_len }, now_us(),
-	    (struct wasmedge_storage_bytes){ range.high, range.high_len }, (int64_t)query->limit + 1);
-	while (!list->has_more && database_row(db, row)) {
+	    (struct wasmedge_storage_bytes){ range.high, range.high_len },
+	    (int64_t)query->limit + 1);
+	while (!list->has_more && wes_db_row(db, row)) {
 		if (list->count == query->limit) {
 			list->has_more = true;
 		} else if (!read_entry(row, false, &list->entries[list->count++])) {
 			list->count--;
-			database_end(row);
-			return storage_fail(err, WASMEDGE_STORAGE_NOMEM,
+			wes_db_end(row);
+			return wes_fail(err, WASMEDGE_STORAGE_NOMEM,
 			                    "out of memory for the list");
 		}
 	}
 	if (list->has_more)
-		database_end(row);
-	return database_failed(db) ? database_error(db, "cannot list", err) : WASMEDGE_STORAGE_OK;
+		wes_db_end(row);
+	return wes_db_failed(db) ? wes_db_error(db, "cannot list", err) : WASMEDGE_STORAGE_OK;
 }
 
 enum wasmedge_storage_status

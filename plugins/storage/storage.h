@@ -6,9 +6,9 @@
  * call. A value may have a type (a media type, say) and a time after which it is gone.
  *
  * What put and delete have acknowledged survives a crash and a power cut. Any number of threads may
- * use one open storage and any number of processes the file: readers never wait for writers, writers
- * wait for one another, and writes of several threads that wait go to the disk together. An open
- * storage does not pass to a child process by fork(): calls there fail, open it anew.
+ * use one open storage and any number of processes the file: readers never wait for writers,
+ * writers wait for one another, and writes of several threads that wait go to the disk together. An
+ * open storage does not pass to a child process by fork(): calls there fail, open it anew.
  *
  *     struct wasmedge_storage *storage;
  *     struct wasmedge_storage_error err;
@@ -184,7 +184,7 @@ struct wasmedge_storage_query {
 };
 
 struct wasmedge_storage_list {
-	struct wasmedge_storage_entry *entries; /* without values, in the order of their keys' bytes */
+	struct wasmedge_storage_entry *entries; /* without values, in the order of keys' bytes */
 	size_t count;
 	bool has_more; /* go on with the last key as `after` */
 };

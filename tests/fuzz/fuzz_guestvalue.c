@@ -1,8 +1,8 @@
 /*
  * fuzz_guestvalue.c - values as guests store them.
  *
- * The first byte chooses the type. What is decoded, encoded and decoded again has to be the same text;
- * any text that can be encoded has to come back.
+ * The first byte chooses the type. What is decoded, encoded and decoded again has to be the same
+ * text; any text that can be encoded has to come back.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,8 +1,9 @@
 /*
  * fuzz_storage.c - requests of the storage's operations.
  *
- * The first byte chooses the operation, the rest is JSON. What is accepted keeps what the documentation
- * promises; a key and a cursor that are written as an entry are read as the same bytes again.
+ * The first byte chooses the operation, the rest is JSON. What is accepted keeps what the
+ * documentation promises; a key and a cursor that are written as an entry are read as the same
+ * bytes again.
  */
 #include "tests/fuzz/fuzz.h"
 

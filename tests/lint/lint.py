@@ -33,6 +33,7 @@ ARROWS = {
     "vm/plugin": ["vm/include", "vm/def", "vm/base"],
     "vm/capi": ["vm/include"],
     "plugins": ["vm/include"],
+    "plugins/storage": ["vm/include"],
     "rpc": [],
     "daemon": ["vm/include", "rpc", "plugins/storage"],
     "client/cli": [],

@@ -2,8 +2,8 @@
  * storage.c - calls functions of the storage as its words say, in order:
  *
  *     uuid            print a new key, and whether the byte behind its end was left alone
- *     key TEXT        the 32 bytes that beginStoreTx and beginLoadTx are given from here on; shorter
- *                     ones are filled up with zero bytes
+ *     key TEXT        the 32 bytes that beginStoreTx and beginLoadTx are given from here on;
+ *                     shorter ones are filled up with zero bytes
  *     at ADDRESS      give them this address instead
  *     begin store, store32 N, store64 N, end store
  *     begin load, load32, load64, end load  print what was loaded
@@ -35,7 +35,7 @@ IMPORT("loadI64") int64_t load_i64(void);
 IMPORT("endLoadTx") void end_load(void);
 
 static char key[64];
-static const void *address = key;
+static void *address = key;
 
 static int
 is(const char *word, const char *text)
@@ -61,7 +61,7 @@ main(int argc, char **argv)
 			address = key;
 			i++;
 		} else if (is(word, "at")) {
-			address = (const void *)strtoul(next, NULL, 0);
+			address = (void *)strtoul(next, NULL, 0);
 			i++;
 		} else if (is(word, "begin") && is(next, "store")) {
 			begin_store(address);

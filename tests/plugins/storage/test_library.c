@@ -114,7 +114,8 @@ expect_none(const char *key)
 START_TEST(values_are_kept)
 {
 	struct wasmedge_storage_name where = name("app", "a");
-	struct wasmedge_storage_value what = { .bytes = { "\0\xff", 2 }, .type = "image/x; a=\"b\"" };
+	struct wasmedge_storage_value what = { .bytes = { "\0\xff", 2 },
+		                               .type = "image/x; a=\"b\"" };
 	struct wasmedge_storage_change change;
 	struct wasmedge_storage_entry entry;
 
@@ -659,7 +660,7 @@ START_TEST(nothing_acknowledged_is_lost_when_the_writer_is_killed)
 		for (uint32_t n = next > first + 500 ? next - 500 : first; n < next; n++)
 			ck_assert_uint_ge(stored_number(n), n);
 		if (next > first)
-			next += 500; /* the one that was under way must not be taken for a later one */
+			next += 500; /* the one under way must not be taken for a later one */
 	}
 	ck_assert_uint_gt(acknowledged, 0);
 }
