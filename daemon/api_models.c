@@ -32,8 +32,8 @@ take_name(struct request *r, char out[NAME_SIZE])
 		return true;
 	}
 	request_fail(r, RPC_MODEL_NOT_FOUND,
-	             "a model's name has 1 to %d of A-Z, a-z, 0-9, '.', '_', '-', and begins with a "
-	             "letter, digit or '_'", STORE_NAME_MAX);
+	             "a model's name has 1 to %d of A-Z, a-z, 0-9, '.', '_', '-', and begins "
+	             "with a letter, digit or '_'", STORE_NAME_MAX);
 	return false;
 }
 
@@ -62,8 +62,8 @@ find_operation(const struct daemon *daemon, const struct model_format *format, c
 	for (uint32_t i = 0; plugin != NULL && i < plugin->operation_count; i++)
 		if (strcmp(plugin->operations[i].name, name) == 0)
 			return &plugin->operations[i];
-	rpc_problem_set(problem, RPC_PLUGIN_UNAVAILABLE, "models of the format %s need the plug-in %s: %s",
-	                format->name, format->plugin,
+	rpc_problem_set(problem, RPC_PLUGIN_UNAVAILABLE,
+	                "models of the format %s need the plug-in %s: %s", format->name, format->plugin,
 	                plugin == NULL ? why_not : "it has no such operation");
 	return NULL;
 }
@@ -727,8 +727,9 @@ reply_outputs(struct infer *infer, struct rpc_problem *problem)
 	enum rpc_code code = rpc_infer_write(&w, &outputs, &json_len, problem);
 	if (code == RPC_OK && !rpc_writer_ok(&w))
 		code = rpc_problem_set(problem, RPC_DATA_TOO_LARGE,
-		                       "the outputs need more than the %zu bytes that plugins.bytes "
-		                       "allows; binary ones are smaller", w.bytes_max);
+		                       "the outputs need more than the %zu bytes that "
+		                       "plugins.bytes allows; binary ones are smaller",
+		                       w.bytes_max);
 	if (code != RPC_OK) {
 		rpc_writer_clear(&w);
 		return code;
@@ -755,7 +756,8 @@ answer_infer(struct infer *infer, const struct vm_plugin_reply *reply, struct rp
 		code = reply_outputs(infer, problem);
 	else if (code != RPC_OUT_OF_MEMORY)
 		code = rpc_problem_set(problem, RPC_PLUGIN_CRASHED,
-		                       "plug-in %s did not answer with the outputs that were asked for",
+		                       "plug-in %s did not answer with the outputs that were "
+		                       "asked for",
 		                       infer->model->format->plugin);
 	rpc_model_clear(&answer);
 	return code;

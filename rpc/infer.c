@@ -1227,8 +1227,9 @@ rpc_infer_write(struct rpc_writer *w, const struct rpc_infer_reply *reply, uint6
 	for (size_t i = 0; i < outputs->count; i++) {
 		if (!write_output(w, &outputs->items[i]))
 			return rpc_problem_set(problem, RPC_TENSOR_MISMATCH,
-			                       "the output %s, %s, cannot be written as JSON; ask "
-			                       "for it with \"parameters\": {\"binary_data\": true}",
+			                       "the output %s, %s, cannot be written as JSON; "
+			                       "ask for it with \"parameters\": "
+			                       "{\"binary_data\": true}",
 			                       outputs->items[i].name,
 			                       rpc_datatype_text(outputs->items[i].datatype));
 		has_binary |= outputs->items[i].is_binary;

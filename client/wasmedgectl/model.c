@@ -180,12 +180,13 @@ print_tensors(FILE *out, const char *title, const json_t *tensors)
 	for (size_t i = 0; i < json_array_size(tensors); i++) {
 		const json_t *tensor = json_array_get(tensors, i);
 		const char *name = ctl_text(tensor, "name");
+		const char *datatype = ctl_text(tensor, "datatype");
 		const json_t *shape = json_object_get(tensor, "shape");
 
 		fputs("  ", out);
 		output_text(out, name, strlen(name));
 		fputc(' ', out);
-		output_text(out, ctl_text(tensor, "datatype"), strlen(ctl_text(tensor, "datatype")));
+		output_text(out, datatype, strlen(datatype));
 		fputc(' ', out);
 		if (shape != NULL)
 			print_shape(out, shape);

@@ -151,7 +151,8 @@ put_run(struct store *store, struct db *db, struct op *op)
 	if (db_failed(db) || answer->nomem)
 		return;
 	bool intact = known && public->modules[0].state == STORE_MODULE_OK;
-	if (!intact && !blob_check(store, &put->digest, put->bytes, put->size_bytes, &public->error))
+	if (!intact &&
+	    !blob_check(store, &put->digest, put->bytes, put->size_bytes, &public->error))
 		return;
 	if (!known)
 		insert_module(db, put);

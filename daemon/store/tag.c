@@ -29,7 +29,8 @@ tag_part_is_valid(const char *part)
 bool
 tag_name_is_valid(const struct store_tag_name *name)
 {
-	return tag_part_is_valid(name->ns) && tag_part_is_valid(name->name) && tag_part_is_valid(name->tag);
+	return tag_part_is_valid(name->ns) && tag_part_is_valid(name->name) &&
+	       tag_part_is_valid(name->tag);
 }
 
 struct store_tag_name

@@ -45,10 +45,11 @@ def exchange(sock, data):
 
 def operation_us(daemon, plugin):
     """Sum and count of the operations so far."""
+    name = 'wasmedged_plugin_operation_seconds_%s{plugin="%s"}'
     found = {}
     for line in daemon.request("GET", "/metrics").body.decode().splitlines():
         for what in ("sum", "count"):
-            if line.startswith('wasmedged_plugin_operation_seconds_%s{plugin="%s"}' % (what, plugin)):
+            if line.startswith(name % (what, plugin)):
                 found[what] = float(line.split()[-1])
     return 1e6 * found["sum"], found["count"]
 
@@ -66,7 +67,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         maker = os.path.join(HERE, "..", "plugins", "nn", "models.py")
         subprocess.run([sys.executable, maker, folder], check=True)
-        made = {n: open(os.path.join(folder, "network." + n), "rb").read() for n in ("tflite", "in")}
+        made = {n: open(os.path.join(folder, "network." + n), "rb").read()
+                for n in ("tflite", "in")}
     config = "[plugin.%s]\nlibrary = %s\n" % (plugin, models.libraries())
     with models.Service(path=models.REAL, config=config) as daemon:
         stored = models.put_ok(daemon, "m", made["tflite"])
