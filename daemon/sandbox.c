@@ -328,7 +328,7 @@ clear_arguments(struct arguments *arguments)
 }
 
 /* What the libraries of plug-ins and of the C language look at; nothing of what is the daemon's. */
-static size_t
+static void
 choose_environment(char **out, size_t count_max)
 {
 	static const char *const prefixes[] = { "LD_", "MALLOC_", "OMP_", "TF_", "ORT_", "ASAN_",
@@ -341,7 +341,6 @@ choose_environment(char **out, size_t count_max)
 			    count < count_max)
 				out[count++] = *variable;
 	out[count] = NULL;
-	return count;
 }
 
 /* Moved above the numbers that the helper's descriptors get; -1 with errno. */
@@ -426,7 +425,7 @@ spawn(struct process *process, const struct sandbox *sandbox, int theirs)
 	if (error != 0)
 		return error;
 	make_arguments(&arguments, sandbox, process->pool->name);
-	(void)choose_environment(environment, 64);
+	choose_environment(environment, 64);
 	error = arguments.is_complete ? spawn_actions(&actions, process, theirs) : E2BIG;
 	if (error == 0) {
 		error = posix_spawn(&process->pid, sandbox->helper, &actions, &attr,
