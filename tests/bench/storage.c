@@ -29,14 +29,21 @@ struct work {
 	bool writes;
 	unsigned number;
 	uint64_t count;
+	double processor_s; /* that the thread used */
+};
+
+/* Of all threads of a kind. */
+struct rate {
+	double per_second;
+	double processor_us; /* each */
 };
 
 static double
-now(void)
+now(clockid_t clock)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(clock, &time);
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
@@ -86,18 +93,19 @@ run(void *env)
 			get(key);
 		work->count++;
 	}
+	work->processor_s = now(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
 }
 
-/* Puts and gets a second, of so many threads each. */
+/* So many threads of each kind at once. */
 static void
-measure(unsigned writers, unsigned readers, double *out_puts, double *out_gets)
+measure(unsigned writers, unsigned readers, struct rate *out_puts, struct rate *out_gets)
 {
 	struct work work[THREADS_MAX] = { 0 };
 
-	*out_puts = *out_gets = 0;
+	*out_puts = *out_gets = (struct rate){ 0 };
 	is_over = false;
-	double start = now();
+	const double start = now(CLOCK_MONOTONIC);
 	for (unsigned i = 0; i < writers + readers; i++) {
 		work[i] = (struct work){ .writes = i < writers, .number = i };
 		if (pthread_create(&work[i].thread, NULL, run, &work[i]) != 0)
@@ -106,12 +114,16 @@ measure(unsigned writers, unsigned readers, double *out_puts, double *out_gets)
 	usleep((useconds_t)(seconds * 1e6));
 	is_over = true;
 	for (unsigned i = 0; i < writers + readers; i++) {
+		struct rate *rate = i < writers ? out_puts : out_gets;
 		pthread_join(work[i].thread, NULL);
-		*(i < writers ? out_puts : out_gets) += (double)work[i].count;
+		rate->per_second += (double)work[i].count;
+		rate->processor_us += work[i].processor_s * 1e6;
 	}
-	double time = now() - start;
-	*out_puts /= time;
-	*out_gets /= time;
+	const double time = now(CLOCK_MONOTONIC) - start;
+	out_puts->processor_us /= writers > 0 ? out_puts->per_second : 1;
+	out_gets->processor_us /= readers > 0 ? out_gets->per_second : 1;
+	out_puts->per_second /= time;
+	out_gets->per_second /= time;
 }
 
 static double
@@ -130,12 +142,12 @@ measure_disk(const char *folder)
 			give_up("cannot write there");
 	if (fsync(fd) != 0)
 		give_up("cannot flush there");
-	double start = now();
-	while (now() - start < seconds &&
+	const double start = now(CLOCK_MONOTONIC);
+	while (now(CLOCK_MONOTONIC) - start < seconds &&
 	       pwrite(fd, page, sizeof page, (off_t)(count % PAGES * PAGE_BYTES)) == sizeof page &&
 	       fdatasync(fd) == 0)
 		count++;
-	double time = now() - start;
+	const double time = now(CLOCK_MONOTONIC) - start;
 	close(fd);
 	unlink(path);
 	return (double)count / time;
@@ -154,7 +166,7 @@ main(int argc, char **argv)
 		seconds = atof(argv[2]);
 	snprintf(path, sizeof path, "%s/bench.db", argv[1]);
 	const struct wasmedge_storage_options options = { .path = path };
-	double flushes = measure_disk(argv[1]);
+	const double flushes = measure_disk(argv[1]);
 	if (wasmedge_storage_open(&options, &storage, &err) != WASMEDGE_STORAGE_OK)
 		give_up(err.message);
 	char value[VALUE_BYTES] = "";
@@ -165,10 +177,12 @@ main(int argc, char **argv)
 	}
 	printf("flushes/s %.0f\n", flushes);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		double puts, gets;
+		struct rate puts, gets;
 		measure(cases[i][0], cases[i][1], &puts, &gets);
-		printf("%u writing, %u reading: %.0f puts/s (%.2f a flush), %.0f gets/s\n",
-		       cases[i][0], cases[i][1], puts, puts / flushes, gets);
+		printf("%u writing, %u reading: %.0f puts/s (%.1f us of processor each), %.0f gets/s "
+		       "(%.1f us)\n",
+		       cases[i][0], cases[i][1], puts.per_second, puts.processor_us,
+		       gets.per_second, gets.processor_us);
 	}
 	wasmedge_storage_close(storage);
 	return EXIT_SUCCESS;
