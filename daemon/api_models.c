@@ -63,8 +63,8 @@ find_operation(const struct daemon *daemon, const struct model_format *format, c
 		if (strcmp(plugin->operations[i].name, name) == 0)
 			return &plugin->operations[i];
 	rpc_problem_set(problem, RPC_PLUGIN_UNAVAILABLE,
-	                "models of the format %s need the plug-in %s: %s", format->name, format->plugin,
-	                plugin == NULL ? why_not : "it has no such operation");
+	                "models of the format %s need the plug-in %s: %s", format->name,
+	                format->plugin, plugin == NULL ? why_not : "it has no such operation");
 	return NULL;
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Models and inference over HTTP, in the form of the open inference protocol.
 
-Most is asked of tests/plugins/models/wasi_nn.c, which stands for the real plug-in: its models say in
-a line what they do. MODEL_MUTATIONS is how many damaged models are sent (100000 in check-long), and
+Most is asked of tests/plugins/models/wasi_nn.c, which stands for the real plug-in: its models say
+in a line what they do. MODEL_MUTATIONS is how many damaged models are sent (100000 in check-long),
 MODEL_KILLS how often the daemon is killed while models are sent.
 """
 import hashlib
@@ -399,6 +399,60 @@ def test_a_model_is_replaced_while_it_infers(_):
         for thread in threads:
             thread.join()
         equal(failures, [])
+
+
+# --- the client -------------------------------------------------------------------------------
+
+
+def ctl(d, *words, data=None):
+    """Exit code, output, complaints."""
+    program = os.path.join(BUILD, "wasmedgectl")
+    env = {**os.environ, "WASMEDGED_HOST": "unix:" + d.socket_path}
+    done = subprocess.run([program, *words], input=data, capture_output=True, env=env,
+                          timeout=LONG)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_the_client_does_all_of_it(_):
+    with Service() as d, tempfile.TemporaryDirectory() as folder:
+        def file(name, data):
+            with open(os.path.join(folder, name), "wb") as out:
+                out.write(data)
+            return out.name
+
+        model, data = file("m", affine(2, 2)), file("x", struct.pack("<4f", 1, 2, 3, 4))
+        code, out, said = ctl(d, "model", "put", "m", model)
+        equal((code, out.decode().strip()), (0, digest(affine(2, 2))), said)
+        code, _, said = ctl(d, "model", "put", "m", model, "--new")
+        check(code == 5 and "precondition-failed" in said, code, said)
+        equal(ctl(d, "model", "ls", "-o", "name")[1], b"m\n")
+        code, out, said = ctl(d, "model", "inspect", "m")
+        check(code == 0 and b"  x FP32 [? 2]\n" in out and b"  sum FP64 [1]\n" in out, out, said)
+        code, out, said = ctl(d, "model", "infer", "m", "x=" + data, "--want", "y", "--want", "sum")
+        check(code == 0 and b"[2, 2]  2 4 6 8\n" in out and b"[1]     10" in out, out, said)
+        code, out, said = ctl(d, "model", "infer", "m", "x=" + data, "--want", "y", "-O", "-")
+        equal((code, out), (0, struct.pack("<4f", 2, 4, 6, 8)), said)
+        name = os.path.join(folder, "y")
+        code, out, said = ctl(d, "model", "infer", "m", "x=" + data, "--want", "y", "-O", name)
+        with open(name, "rb") as made:
+            equal((code, made.read()), (0, struct.pack("<4f", 2, 4, 6, 8)), said)
+        code, out, said = ctl(d, "model", "infer", "m", "x=" + data, "-O", "-")
+        check(code == 2 and "--want" in said, code, said)
+        request = json.dumps({"inputs": [x([1, 2])], "outputs": [{"name": "y"}]}).encode()
+        code, out, said = ctl(d, "model", "infer", "m", "-", "-o", "json", data=request)
+        equal(json.loads(out)["outputs"][0]["data"], [2, 4], said)
+        for words, code, what in (
+                (["x=" + data, "--shape", "x=1x2"], 1, "tensor-mismatch"),
+                (["x=" + data, "--shape", "x=2x"], 2, "--shape"),
+                (["x=" + data, "--shape", "x=4x1"], 1, "/inputs/0/shape"),
+                (["x=" + data, "--datatype", "x=FLOAT"], 2, "FLOAT"),
+                (["w=" + data], 2, "no input w"), (["x=" + folder + "/none"], 1, "none"),
+                (["x=" + data, "more"], 2, "INPUT=FILE")):
+            got, _, said = ctl(d, "model", "infer", "m", *words)
+            check(got == code and what in said, words, "got", got, said)
+        equal(ctl(d, "__complete", "model")[1], b"m\n")
+        equal(ctl(d, "model", "rm", "m")[0], 0)
+        equal(ctl(d, "model", "rm", "m")[0], 3)
 
 
 # --- damage and crashes of the daemon ---------------------------------------------------------

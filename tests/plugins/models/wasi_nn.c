@@ -4,9 +4,9 @@
  *
  *     "\x08affine COLUMNS SCALE OFFSET\n"
  *
- * takes x, FP32 [-1, COLUMNS], and gives y = x * SCALE + OFFSET of the same shape, sum, FP64 [1], the
- * bytes of the line as text, BYTES [1], and half, FP16 [1]. Two models are kept at a time. A first
- * element of x below -1000 asks for what should not happen: see misbehave.
+ * takes x, FP32 [-1, COLUMNS], and gives y = x * SCALE + OFFSET of the same shape, sum, FP64 [1],
+ * the bytes of the line as text, BYTES [1], and half, FP16 [1]. Two models are kept at a time. A
+ * first element of x below -1000 asks for what should not happen: see misbehave.
  */
 #include <jansson.h>
 #include <pthread.h>
@@ -208,7 +208,8 @@ run(struct call *call, const json_t *tree, const struct vm_plugin_request *reque
 	const json_t *shape = json_object_get(input, "shape");
 
 	if (request->buffer_count != 1 || json_array_size(shape) != 2)
-		return vm_plugin_fail(call->host, err, VM_E_ARGUMENT, "expected x of two dimensions");
+		return vm_plugin_fail(call->host, err, VM_E_ARGUMENT,
+		                      "expected x of two dimensions");
 	call->x = (const float *)(const void *)request->buffers[0].data;
 	call->count = request->buffers[0].len / sizeof *call->x;
 	json_t *outputs = give_all(call, json_object_get(tree, "outputs"), shape);
@@ -243,7 +244,8 @@ infer(const struct vm_plugin_host *host, void *plugin, const struct vm_plugin_re
 	}
 	pthread_mutex_unlock(&kept.lock);
 	if (model == NULL)
-		st = vm_plugin_fail(host, err, VM_E_NOT_FOUND, "the model %.80s is not loaded", key);
+		st = vm_plugin_fail(host, err, VM_E_NOT_FOUND, "the model %.80s is not loaded",
+		                    key);
 	else
 		st = run(&call, tree, request, err);
 	json_decref(tree);
