@@ -507,8 +507,8 @@ add_member(json_t *input, const struct rpc_query_entry *entry, const json_t *pro
 		return rpc_problem_in(problem, RPC_BAD_QUERY, entry->name.data,
 		                      "%.64s: the operation has no such input", entry->name.data);
 	if (there != NULL && !is_array)
-		return rpc_problem_in(problem, RPC_BAD_QUERY, entry->name.data, "%.64s: given twice",
-		                      entry->name.data);
+		return rpc_problem_in(problem, RPC_BAD_QUERY, entry->name.data,
+		                      "%.64s: given twice", entry->name.data);
 	if (is_array)
 		type = type_of(json_object_get(schema, "items"));
 	json_t *value = value_of(type, entry->text);

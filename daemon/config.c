@@ -1186,8 +1186,10 @@ check_plugins(const struct config *config, struct config_error *err)
 	}
 	for (size_t i = 0; i < config->plugins_readable.count; i++)
 		if (config->plugins_readable.items[i][0] != '/')
-			return refuse(err, &list, "[plugins] readable: expected absolute paths, found "
-				      "\"%.60s\"", config->plugins_readable.items[i]);
+			return refuse(err, &list,
+				      "[plugins] readable: expected absolute paths, found "
+				      "\"%.60s\"",
+				      config->plugins_readable.items[i]);
 	return true;
 }
 

@@ -202,19 +202,20 @@ confine_calls(void)
 /* Nothing in these reaches another process or changes a file, whatever the arguments are. */
 static const unsigned harmless[] = {
 	/* memory */
-	SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mincore, SYS_msync,
-	SYS_mlock, SYS_munlock, SYS_membarrier,
+	SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mincore,
+	SYS_msync, SYS_mlock, SYS_munlock, SYS_membarrier,
 	/* threads of our own, and waiting */
 	SYS_futex, SYS_set_robust_list, SYS_rseq, SYS_set_tid_address, SYS_sched_yield,
 	SYS_sched_getaffinity, SYS_sched_getparam, SYS_sched_getscheduler,
-	SYS_sched_get_priority_max, SYS_sched_get_priority_min, SYS_getcpu, SYS_gettid, SYS_exit,
-	SYS_exit_group, SYS_restart_syscall, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
-	SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_rt_sigpending, SYS_sigaltstack, SYS_ppoll,
-	SYS_pselect6, SYS_eventfd2, SYS_pipe2,
+	SYS_sched_get_priority_max, SYS_sched_get_priority_min, SYS_getcpu, SYS_gettid,
+	SYS_exit, SYS_exit_group, SYS_restart_syscall, SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_rt_sigpending,
+	SYS_sigaltstack, SYS_ppoll, SYS_pselect6, SYS_eventfd2, SYS_pipe2,
 	/* time, and who we are */
-	SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,
-	SYS_times, SYS_getrusage, SYS_sysinfo, SYS_uname, SYS_getrandom, SYS_getpid, SYS_getppid,
-	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getpriority,
+	SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep,
+	SYS_gettimeofday, SYS_times, SYS_getrusage, SYS_sysinfo, SYS_uname, SYS_getrandom,
+	SYS_getpid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
+	SYS_getpriority,
 	/* files; those that are open for writing are ours */
 	SYS_read, SYS_readv, SYS_pread64, SYS_preadv, SYS_write, SYS_writev, SYS_pwrite64,
 	SYS_pwritev, SYS_lseek, SYS_close, SYS_close_range, SYS_dup, SYS_dup3, SYS_fstat,

@@ -1,8 +1,9 @@
 /*
  * confine.h - taking away from this process what it has no need of.
  *
- * For the process that compiles, as an optimiser is a large program that reads what strangers wrote;
- * and for those of plug-ins, which do so with libraries of others, for many requests in a row.
+ * For the process that compiles, as an optimiser is a large program that reads what strangers
+ * wrote; and for those of plug-ins, which do so with libraries of others, for many requests in a
+ * row.
  *
  * Threads: before there is more than one
  */
@@ -22,8 +23,8 @@ struct confine_limits {
 
 /*
  * Limits, perhaps a low priority for processor and disk, no core file, no descriptors but the
- * first ones, death with the parent. What the system does not permit is left out: the daemon watches
- * time itself, and the rest is for good measure.
+ * first ones, death with the parent. What the system does not permit is left out: the daemon
+ * watches time itself, and the rest is for good measure.
  */
 void confine_resources(const struct confine_limits *limits);
 

@@ -50,8 +50,8 @@ struct operate {
 void operate_start(struct operate *operate, struct request *request);
 
 /*
- * On an operator: ask a plug-in that is loaded for an operation, here or in the sandbox, on behalf of
- * the caller. The reply is to be cleared in any case. False: *problem says why.
+ * On an operator: ask a plug-in that is loaded for an operation, here or in the sandbox, on
+ * behalf of the caller. The reply is to be cleared in any case. False: *problem says why.
  */
 bool operate_ask(struct operate *operate, const char *plugin,
                  const struct vm_plugin_operation *operation,

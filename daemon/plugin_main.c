@@ -259,14 +259,15 @@ write_reply(const struct options *options, enum vm_status status,
 		parts.texts[PLUGIN_WIRE_JSON] = reply->json;
 		parts.buffers = buffers;
 		parts.buffer_count = reply->buffer_count;
-		if (plugin_wire_size(&parts) > options->bytes_max) {
-			parts = (struct plugin_wire_parts){
-				.status = too_large(plugin_wire_size(&parts), options->bytes_max, err)
-			};
+		uint64_t size_bytes = plugin_wire_size(&parts);
+		if (size_bytes > options->bytes_max) {
+			parts = (struct plugin_wire_parts){ 0 };
+			parts.status = too_large(size_bytes, options->bytes_max, err);
 		}
 	}
 	if (parts.status != VM_OK)
-		parts.texts[PLUGIN_WIRE_ERROR] = (struct vm_str){ err->message, strlen(err->message) };
+		parts.texts[PLUGIN_WIRE_ERROR] =
+		    (struct vm_str){ err->message, strlen(err->message) };
 	if (!plugin_wire_write(PLUGIN_WIRE_REPLY_FD, &parts))
 		_exit(EXIT_FAILURE);
 	return plugin_wire_size(&parts);
@@ -344,11 +345,12 @@ main(int argc, char **argv)
 	bool has_calls = confine_calls_strictly();
 	if (!has_calls)
 		say(0, PLUGIN_WIRE_LOG, VM_PLUGIN_WARNING, 0,
-		    "its process has all rights of the daemon's user: this kernel or machine has no "
-		    "filter for system calls");
+		    "its process has all rights of the daemon's user: this kernel or machine has "
+		    "no filter for system calls");
 	else if (!has_files)
 		say(0, PLUGIN_WIRE_LOG, VM_PLUGIN_WARNING, 0,
-		    "its process may read all files of the daemon's user: this kernel has no Landlock");
+		    "its process may read all files of the daemon's user: this kernel has no "
+		    "Landlock");
 	say(0, PLUGIN_WIRE_READY, 0, 0, NULL);
 	int status = serve(&options, plugins, &session);
 	/* Its memory goes with the process; what a library does at its end may need rights. */

@@ -1,5 +1,5 @@
 /*
- * plugin_reply.c - reading what a helper answers: the half of plugin_wire.h that only the daemon has.
+ * plugin_reply.c - reading what a helper answers: what only the daemon needs of plugin_wire.h.
  */
 #include <errno.h>
 #include <stdlib.h>

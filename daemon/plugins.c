@@ -10,7 +10,8 @@
 
 #define TICK_MS 1000
 #define REASON_MAX VM_ERROR_MESSAGE_MAX
-#define REASON_US UINT64_C(10000000) /* how long a reason is remembered; that all is well, for ever */
+/* How long a reason is remembered; that all is well, for ever. */
+#define REASON_US UINT64_C(10000000)
 
 /* Plug-ins that are loaded only when the settings name them. */
 static const char *const reserved[] = { "wasmedge_process" };

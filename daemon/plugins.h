@@ -21,8 +21,8 @@ struct plugins;
 const char *plugins_path(const struct config *config);
 
 /*
- * Load all. Says in the log what was loaded, and what was not and why. VM_E_ARGUMENT: an option that
- * there is not, or a value that it cannot have, with the place where it was set; VM_E_NOMEM.
+ * Load all. Says in the log what was loaded, and what was not and why. VM_E_ARGUMENT: an option
+ * that there is not, or a value that it cannot have, with the place where it was set; VM_E_NOMEM.
  */
 enum vm_status plugins_new(struct config *config, struct plugins **out, struct vm_error *err);
 /* Whether plugins_new would do: for testing the settings. Nothing is said in the log. */

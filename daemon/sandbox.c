@@ -164,8 +164,9 @@ reap(pid_t pid, uint64_t grace_us)
 	int status = 0;
 
 	int count = 0;
-	while (fd >= 0 && (count = poll(&poll_fd, 1, (int)(grace_us / 1000))) < 0 && errno == EINTR) {
-	}
+	do
+		count = fd < 0 ? 0 : poll(&poll_fd, 1, (int)(grace_us / 1000));
+	while (count < 0 && errno == EINTR);
 	if (count <= 0)
 		kill(pid, SIGKILL);
 	if (fd >= 0)
@@ -687,7 +688,8 @@ wait_for(const struct sandbox_ask *ask, int fd, uint64_t until_us)
 			left.tv_nsec = (long)((until_us - now_us) % 1000000 * 1000);
 		}
 		/* A store that has no descriptor for it is looked at now and then. */
-		if (ask->store != NULL && fds[1].fd < 0 && (left.tv_sec > 0 || left.tv_nsec > LOOK_NS))
+		if (ask->store != NULL && fds[1].fd < 0 &&
+		    (left.tv_sec > 0 || left.tv_nsec > LOOK_NS))
 			left = (struct timespec){ .tv_nsec = LOOK_NS };
 		int count = ppoll(fds, 2, &left, NULL);
 		if (count > 0 && fds[0].revents != 0)
@@ -826,7 +828,8 @@ hear(const struct process *process, const struct sandbox_ask *ask, uint64_t unti
 		if (got < 0 || logs == LOGS_MAX) {
 			char byte;
 			/* Is it the end, or something that is not a message? */
-			*out_is_over = recv(process->socket, &byte, 1, MSG_DONTWAIT | MSG_PEEK) <= 0;
+			*out_is_over =
+			    recv(process->socket, &byte, 1, MSG_DONTWAIT | MSG_PEEK) <= 0;
 			return false;
 		}
 		if (got > 0) {
@@ -953,7 +956,8 @@ exchange(struct process *process, const struct sandbox_ask *ask,
 
 	if (!send_request(process, parts, size_bytes)) {
 		give_back(process, PROCESS_IDLE);
-		*out_status = vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "no memory for the request");
+		*out_status =
+		    vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "no memory for the request");
 		return SANDBOX_DONE;
 	}
 	bool is_heard = hear(process, ask, least(late_us, times->deadline_us), &message, &event,
@@ -970,7 +974,7 @@ exchange(struct process *process, const struct sandbox_ask *ask,
 	}
 	uint64_t taken_us = clock_monotonic_us() - (late_us - times->time_us);
 	if (!is_heard && event == EVENT_TIME && taken_us < times->time_us / 2) {
-		/* The caller's time is over, but it went by in the line: nothing is wrong with it. */
+		/* The caller's time is over, but it went by in the line: nothing is wrong. */
 		give_back(process, PROCESS_LEFT);
 		return SANDBOX_BUSY;
 	}
@@ -1183,8 +1187,10 @@ sandbox_new(struct config *config, const char *const *names, size_t name_count)
 		pool->name = names[i];
 		pool->number = (unsigned)i;
 		for (size_t k = 0; k < PROCESSES_MAX; k++)
-			pool->processes[k] = (struct process){ .pool = pool, .pid = -1, .socket = -1,
-				                               .request_fd = -1, .reply_fd = -1 };
+			pool->processes[k] = (struct process){
+				.pool = pool, .pid = -1, .socket = -1, .request_fd = -1,
+				.reply_fd = -1,
+			};
 	}
 	sandbox_configure(sandbox, config);
 	return sandbox;

@@ -2,12 +2,12 @@
  * sandbox.h - the processes that run operations of plug-ins which decode what strangers made.
  *
  * Each plug-in has up to so many, started when they are needed and ended when they had nothing to
- * do for a while (plugin_wire.h, plugin_main.c). One operation at a time runs in a process. Requests
- * with the same "model" go to the same process, others to any that is free; who finds none waits in
- * line. A process that ends, takes too long or answers nonsense costs the one operation that it was
- * doing, and is replaced by the next that needs one; one that does not even start is left alone for
- * a time that doubles. Operations keep nothing outside of memory, so a process may be killed at any
- * time.
+ * do for a while (plugin_wire.h, plugin_main.c). One operation at a time runs in a process.
+ * Requests with the same "model" go to the same process, others to any that is free; who finds
+ * none waits in line. A process that ends, takes too long or answers nonsense costs the one
+ * operation that it was doing, and is replaced by the next that needs one; one that does not even
+ * start is left alone for a time that doubles. Operations keep nothing outside of memory, so a
+ * process may be killed at any time.
  *
  * Owns:    the processes and their descriptors
  * Threads: sandbox_operate by any thread that lives as long as the sandbox is used (a process dies
@@ -37,7 +37,7 @@ void sandbox_free(struct sandbox *sandbox);
 
 enum sandbox_end {
 	SANDBOX_DONE,    /* the operation has answered, or failed by itself */
-	SANDBOX_LOST,    /* its process ended, was ended, could not be started, or answered nonsense */
+	SANDBOX_LOST,    /* its process ended, was ended, did not start, or answered nonsense */
 	SANDBOX_BUSY,    /* no process became free in time */
 	SANDBOX_STOPPED, /* the caller does not want it any more */
 };

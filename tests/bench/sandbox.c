@@ -1,5 +1,5 @@
 /*
- * sandbox.c - what an operation costs in a process of its own: the same one in turns there and here.
+ * sandbox.c - what an operation costs in a process of its own: the same one there and here.
  *
  *     WASMEDGE_PLUGIN_PATH=$PWD/tests/plugins/sandbox/.libs \
  *     WASMEDGED_PLUGINS_HELPER=$PWD/wasmedged-plugin tests/bench/sandbox [ROUNDS]
@@ -87,7 +87,8 @@ main(int argc, char **argv)
 		fail(err.message);
 	uint64_t began = bench_now_ns();
 	ask(&bench);
-	printf("the first one, with its process: %.2f ms\n", (double)(bench_now_ns() - began) / 1e6);
+	printf("the first one, with its process: %.2f ms\n",
+	       (double)(bench_now_ns() - began) / 1e6);
 	for (int large = 0; large < 2; large++) {
 		bench.request.buffers = &buffer;
 		bench.request.buffer_count = (uint32_t)large;

@@ -238,7 +238,8 @@ def test_a_token_says_which_plugins(_):
     secrets = {}
     with open(os.open(os.path.join(folder, "tokens"), os.O_WRONLY | os.O_CREAT, 0o600),
               "w") as file:
-        for name, scope in (("all", "plugins"), ("one", "plugins:trial"), ("none", "invoke,modules:write")):
+        for name, scope in (("all", "plugins"), ("one", "plugins:trial"),
+                            ("none", "invoke,modules:write")):
             made = subprocess.run([os.path.join(BUILD, "wasmedged"), "--new-token", name, scope],
                                   capture_output=True, text=True, check=True).stdout
             line = next(l for l in made.splitlines() if l.startswith(name + " "))
@@ -446,7 +447,7 @@ def test_one_that_does_not_start_is_left_alone(_):
         problem(call(d, "who"), 502, "plugin-crashed")
 
 
-# --- which process, and how long --------------------------------------------------------------------
+# --- which process, and how long ----------------------------------------------------------------
 
 
 def test_a_model_stays_in_one_process(_):
@@ -494,7 +495,8 @@ def test_who_finds_none_waits_in_line(_):
         reply = call(d, "wait", {"ms": 400})
         busy.join()
         check(reply.status in (200, 429), "its time went by in the line", reply)
-        equal(wait_for(lambda: call(d, "who").status == 200 and pid_of(d)), pid, "nothing was ended")
+        equal(wait_for(lambda: call(d, "who").status == 200 and pid_of(d)), pid,
+              "nothing was ended")
 
 
 def test_idle_processes_end(_):
@@ -562,8 +564,8 @@ def test_clients_that_leave(_):
         began = time.monotonic()
         output(call(d, "who"))
         check(time.monotonic() - began < 15, "processes are free again")
-        wait_for(lambda: metric(d, 'plugin_operations_total{plugin="trial",result="stopped"}') >= 10,
-                 10, "all were given up")
+        stopped = 'plugin_operations_total{plugin="trial",result="stopped"}'
+        wait_for(lambda: metric(d, stopped) >= 10, 10, "all were given up")
         wait_for(lambda: "Z" not in children(d).values(), 5, "no zombie")
         wait_for(lambda: d.descriptors() <= descriptors + 6, 10, "descriptors")
 

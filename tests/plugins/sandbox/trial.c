@@ -22,7 +22,7 @@
 static char start[32]; /* the option of that name */
 static const struct vm_plugin_host *vm;
 
-/* --- reading requests ------------------------------------------------------------------------- */
+/* --- reading requests ---------------------------------------------------------------------- */
 
 /* Where the value of a member begins; requests of tests have no blanks. NULL: it is not there. */
 static const char *
@@ -86,7 +86,7 @@ copy_buffers(const struct vm_plugin_host *host, const struct vm_plugin_request *
 	return VM_OK;
 }
 
-/* --- operations that behave --------------------------------------------------------------------- */
+/* --- operations that behave ---------------------------------------------------------------- */
 
 #define OPERATION(name) \
 	static enum vm_status name(const struct vm_plugin_host *host, void *plugin, \
@@ -106,8 +106,8 @@ OPERATION(echo)
 OPERATION(who)
 {
 	UNUSED();
-	return say(host, reply, err, "{\"pid\":%d,\"parent\":%d,\"tenant\":\"%.*s\"}", (int)getpid(),
-	           (int)getppid(), (int)request->tenant.len, request->tenant.data);
+	return say(host, reply, err, "{\"pid\":%d,\"parent\":%d,\"tenant\":\"%.*s\"}",
+	           (int)getpid(), (int)getppid(), (int)request->tenant.len, request->tenant.data);
 }
 
 static void
@@ -148,9 +148,15 @@ static const struct {
 	const char *word;
 	enum vm_status status;
 } statuses[] = {
-	{ "argument", VM_E_ARGUMENT },   { "data", VM_E_DATA },   { "not-found", VM_E_NOT_FOUND },
-	{ "conflict", VM_E_CONFLICT },   { "limit", VM_E_LIMIT }, { "unsupported", VM_E_UNSUPPORTED },
-	{ "nomem", VM_E_NOMEM },         { "io", VM_E_IO },       { "trap", VM_TRAP },
+	{ "argument", VM_E_ARGUMENT },
+	{ "data", VM_E_DATA },
+	{ "not-found", VM_E_NOT_FOUND },
+	{ "conflict", VM_E_CONFLICT },
+	{ "limit", VM_E_LIMIT },
+	{ "unsupported", VM_E_UNSUPPORTED },
+	{ "nomem", VM_E_NOMEM },
+	{ "io", VM_E_IO },
+	{ "trap", VM_TRAP },
 };
 
 OPERATION(fail)
@@ -163,7 +169,7 @@ OPERATION(fail)
 	return VM_OK;
 }
 
-/* --- operations that do not ---------------------------------------------------------------------- */
+/* --- operations that do not ---------------------------------------------------------------- */
 
 OPERATION(crash)
 {
@@ -258,7 +264,7 @@ OPERATION(rights)
 	           limit_error, orphan_error, read_error, library_error);
 }
 
-/* --- one that lies -------------------------------------------------------------------------------- */
+/* --- one that lies ------------------------------------------------------------------------- */
 
 static void
 send_done(uint64_t size_bytes, uint32_t serial)
@@ -336,7 +342,7 @@ OPERATION(lie)
 	return VM_OK;
 }
 
-/* --- host functions -------------------------------------------------------------------------------- */
+/* --- host functions ------------------------------------------------------------------------ */
 
 /* An operation of ours by the guest's leave: its status, and the guest goes on. */
 static enum vm_status
@@ -392,7 +398,7 @@ guest_who(const struct vm_plugin_call *call, union vm_slot *slots, struct vm_err
 	return status;
 }
 
-/* --- the plug-in -------------------------------------------------------------------------------------- */
+/* --- the plug-in --------------------------------------------------------------------------- */
 
 static enum vm_status
 trial_open(const struct vm_plugin_host *host, const struct vm_plugin_value *values, void **out,
@@ -422,7 +428,8 @@ check(void *plugin, struct vm_error *err)
 #define ECHO_INPUT \
 	"{\"type\":\"object\",\"properties\":{\"times\":{\"type\":\"integer\"}," \
 	"\"ratio\":{\"type\":\"number\"},\"loud\":{\"type\":\"boolean\"}," \
-	"\"name\":{\"type\":\"string\"},\"media_type\":{\"enum\":[\"text/plain\",\"text/x-loud\"]}," \
+	"\"name\":{\"type\":\"string\"}," \
+	"\"media_type\":{\"enum\":[\"text/plain\",\"text/x-loud\"]}," \
 	"\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}," \
 	"\"sizes\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"integer\"}}," \
 	"\"deep\":{\"type\":\"object\"}}}"
@@ -462,7 +469,8 @@ static const struct vm_plugin_option options[] = {
 };
 
 static const struct vm_plugin trial = {
-	.abi = VM_PLUGIN_ABI, .name = "trial", .version = "0.1.0", .summary = "Does what it should not",
+	.abi = VM_PLUGIN_ABI, .name = "trial", .version = "0.1.0",
+	.summary = "Does what it should not",
 	.options = options, .option_count = 3, .modules = modules, .module_count = 1,
 	.operations = operations, .operation_count = sizeof operations / sizeof operations[0],
 	.open = trial_open, .check = check,
