@@ -61,14 +61,16 @@ read_shape(const struct vm_plugin_host *host, const json_t *json, const char *na
 	}
 	if (!json_is_array(json) || json_array_size(json) > NN_RANK_MAX)
 		return vm_plugin_fail(host, err, VM_E_ARGUMENT,
-		                      "\"shape\" of tensor %.80s has to be an array of at most %d numbers",
+		                      "\"shape\" of tensor %.80s has to be an array of at most %d "
+		                      "numbers",
 		                      name, NN_RANK_MAX);
 	out->rank = (int32_t)json_array_size(json);
 	for (int32_t i = 0; i < out->rank; i++) {
 		const json_t *dim = json_array_get(json, (size_t)i);
 		if (!json_is_integer(dim) || json_integer_value(dim) < -1)
 			return vm_plugin_fail(host, err, VM_E_ARGUMENT,
-			                      "\"shape\" of tensor %.80s has to be of numbers from 0, or "
+			                      "\"shape\" of tensor %.80s has to be of numbers from "
+			                      "0, or "
 			                      "-1 for any", name);
 		out->dims[i] = json_integer_value(dim);
 	}
@@ -95,17 +97,20 @@ read_tensor(const struct vm_plugin_host *host, const json_t *json, const char *m
 
 	if (name == NULL)
 		return vm_plugin_fail(host, err, VM_E_ARGUMENT,
-		                      "an entry of \"%s\" has no \"name\" of at most %u bytes", member,
+		                      "an entry of \"%s\" has no \"name\" of at most %u bytes",
+		                      member,
 		                      NN_NAME_MAX);
 	if (json_object_size(json) != (is_name_only ? 1u : 3u))
 		return vm_plugin_fail(host, err, VM_E_ARGUMENT,
-		                      "tensor %.80s in \"%s\" has to have %s and nothing else", name,
+		                      "tensor %.80s in \"%s\" has to have %s and nothing else",
+		                      name,
 		                      member, is_name_only ? "a name" : "name, datatype and shape");
 	if (!is_name_only) {
 		type = word != NULL ? nn_datatype_of_word(word) : NN_INVALID;
 		if (type == NN_INVALID)
 			return vm_plugin_fail(host, err, VM_E_ARGUMENT,
-			                      "tensor %.80s has no known \"datatype\" (such as FP32)",
+			                      "tensor %.80s has no known \"datatype\" (such as "
+			                      "FP32)",
 			                      name);
 		const json_t *dims = json_object_get(json, "shape");
 		enum vm_status st = dims != NULL ? read_shape(host, dims, name, &shape, err)
@@ -127,10 +132,12 @@ read_tensors(const struct vm_plugin_host *host, const json_t *array, const char 
 	size_t count = json_array_size(array); /* 0 for NULL */
 
 	if (count > NN_TENSORS_MAX - out->count)
-		return vm_plugin_fail(host, err, VM_E_LIMIT, "\"%s\" has more than %u entries", member,
+		return vm_plugin_fail(host, err, VM_E_LIMIT, "\"%s\" has more than %u entries",
+		                      member,
 		                      NN_TENSORS_MAX);
 	for (size_t i = 0; i < count; i++) {
-		enum vm_status st = read_tensor(host, json_array_get(array, i), member, is_name_only,
+		enum vm_status st = read_tensor(host, json_array_get(array, i), member,
+		                                is_name_only,
 		                                out, err);
 		if (st != VM_OK)
 			return st;
@@ -196,7 +203,8 @@ nn_request_read(const struct vm_plugin_host *host, enum nn_verb verb, struct vm_
 	*out = (struct nn_request){ 0 };
 	out->json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &why);
 	if (!json_is_object(out->json))
-		return vm_plugin_fail(host, err, VM_E_ARGUMENT, "the request has to be a JSON object%s%.120s",
+		return vm_plugin_fail(host, err, VM_E_ARGUMENT,
+		                      "the request has to be a JSON object%s%.120s",
 		                      out->json == NULL ? ": " : "",
 		                      out->json == NULL ? why.text : "");
 	enum vm_status st = check_members(host, verb, out->json, err);

@@ -31,7 +31,8 @@ nn_models_init(struct nn_models *models, const struct vm_plugin_host *host,
 	uint64_t threads = values[NN_OPTION_THREADS].number;
 
 	if (threads < 1 || threads > THREADS_MAX)
-		return vm_plugin_fail(host, err, VM_E_ARGUMENT, "threads has to be 1 to %u", THREADS_MAX);
+		return vm_plugin_fail(host, err, VM_E_ARGUMENT, "threads has to be 1 to %u",
+		                      THREADS_MAX);
 	*models = (struct nn_models){ .host = host, .backend = backend, .library = *library };
 	enum vm_status st =
 	    nn_library_init(&models->library, host, values[NN_OPTION_LIBRARY].text, err);
@@ -249,7 +250,8 @@ check_source(const struct nn_models *models, const struct nn_request *request,
 	out->format = find_format(models->backend, request->format);
 	if (out->format == NULL)
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "%s has no models of the format \"%.40s\"", models->backend->title,
+		                      "%s has no models of the format \"%.40s\"",
+		                      models->backend->title,
 		                      request->format);
 	if (asked->buffer_count != buffers)
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
@@ -281,7 +283,8 @@ load_entry(struct nn_models *models, const struct nn_source *source, struct nn_e
 		return st;
 	if (!names_are_good(&entry->model->inputs) || !names_are_good(&entry->model->outputs))
 		return vm_plugin_fail(models->host, err, VM_E_DATA,
-		                      "names of the model's inputs or outputs are not UTF-8, too long, or "
+		                      "names of the model's inputs or outputs are not UTF-8, too "
+		                      "long, or "
 		                      "there twice");
 	entry->memory = entry->model->size_bytes + ENTRY_BYTES;
 	if (entry->memory > models->memory_max)
@@ -372,11 +375,13 @@ check_input(const struct nn_models *models, struct nn_model *model, const struct
 		                      nn_datatype_word(input->type), nn_datatype_word(known.type));
 	if (!nn_shape_fits(&input->shape, &known.shape))
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "input %.80s has the shape %.80s, expected %.80s", input->name,
+		                      "input %.80s has the shape %.80s, expected %.80s",
+		                      input->name,
 		                      given, nn_shape_text(&known.shape, wanted, sizeof wanted));
 	if (!nn_tensor_holds(input, data.data, data.len))
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "input %.80s has %zu bytes, which is not what %s of shape %.80s has",
+		                      "input %.80s has %zu bytes, which is not what %s of shape "
+		                      "%.80s has",
 		                      input->name, data.len, nn_datatype_word(input->type), given);
 	return VM_OK;
 }
@@ -390,20 +395,24 @@ check_inputs(const struct nn_models *models, struct nn_model *model,
 
 	if (asked->buffer_count != inputs->count)
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "\"inputs\" has %u entries, but there are %u buffers", inputs->count,
+		                      "\"inputs\" has %u entries, but there are %u buffers",
+		                      inputs->count,
 		                      asked->buffer_count);
 	for (uint32_t i = 0; i < inputs->count; i++) {
 		if (nn_list_find(inputs, inputs->items[i].name) != (int32_t)i)
 			return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
 			                      "input %.80s is given twice", inputs->items[i].name);
-		enum vm_status st = check_input(models, model, &inputs->items[i], asked->buffers[i], err);
+		enum vm_status st = check_input(models, model, &inputs->items[i], asked->buffers[i],
+		                                err);
 		if (st != VM_OK)
 			return st;
 	}
-	for (uint32_t i = 0; models->backend->inputs_are_all_needed && i < model->inputs.count; i++) {
+	for (uint32_t i = 0; models->backend->inputs_are_all_needed &&
+	     i < model->inputs.count; i++) {
 		if (nn_list_find(inputs, model->inputs.items[i].name) < 0)
 			return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-			                      "input %.80s is missing", model->inputs.items[i].name);
+			                      "input %.80s is missing",
+			                      model->inputs.items[i].name);
 	}
 	return VM_OK;
 }
@@ -424,7 +433,8 @@ check_outputs(const struct nn_models *models, struct nn_model *model, struct nn_
 	for (uint32_t i = 0; i < outputs->count; i++) {
 		if (!lookup(models, model, &model->outputs, outputs->items[i].name, &known))
 			return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-			                      "the model has no output %.120s", outputs->items[i].name);
+			                      "the model has no output %.120s",
+			                      outputs->items[i].name);
 	}
 	return VM_OK;
 }
@@ -546,7 +556,9 @@ OPERATION(unload, NN_UNLOAD)
 #undef OPERATION
 
 #define MODEL "\"model\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":256}"
-#define SHAPE "\"shape\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"integer\",\"minimum\":-1}}"
+#define SHAPE                                                                                  \
+	"\"shape\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"integer\"," \
+	"\"minimum\":-1}}"
 #define TENSORS                                                                                \
 	"{\"type\":\"array\",\"maxItems\":64,\"items\":{\"type\":\"object\",\"required\":"     \
 	"[\"name\",\"datatype\",\"shape\"],\"additionalProperties\":false,\"properties\":"     \
@@ -561,7 +573,8 @@ OPERATION(unload, NN_UNLOAD)
 
 const struct vm_plugin_operation nn_operations[NN_OPERATION_COUNT] = {
 	{ "load", "Load a model under a key, and describe it", VM_PLUGIN_SANDBOX,
-	  OBJECT("\"model\"", MODEL ",\"format\":{\"type\":\"string\"},\"path\":{\"type\":\"string\"},"
+	  OBJECT("\"model\"",
+	         MODEL ",\"format\":{\"type\":\"string\"},\"path\":{\"type\":\"string\"},"
 	                      "\"tags\":{\"type\":\"array\",\"maxItems\":16,\"items\":{\"type\":"
 	                      "\"string\"}}"),
 	  OBJECT("\"inputs\",\"outputs\",\"size_bytes\"",

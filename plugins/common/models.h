@@ -3,9 +3,9 @@
  * describe, unload over a back-end.
  *
  * A model is known by a key of the caller's choice, apart for each tenant. A key of the form
- * "sha256:..." is believed only when the bytes have that digest, so that nobody can pass off another
- * model under it. When more memory is taken than memory_max, models that were not used for longest
- * leave; one that is in use is freed when its last user is done.
+ * "sha256:..." is believed only when the bytes have that digest, so that nobody can pass off
+ * another model under it. When more memory is taken than memory_max, models that were not used for
+ * longest leave; one that is in use is freed when its last user is done.
  *
  * Owns:    the models
  * Threads: any; a back-end's infer is called by several at a time on one model
@@ -45,20 +45,20 @@ struct nn_backend {
 	const char *title;          /* "TensorFlow", for messages */
 	const char *const *formats; /* the first is meant when none is given; ends with NULL */
 	bool inputs_are_all_needed; /* those of the description, and no others are taken */
-	/* Fails with VM_E_DATA when the bytes are no such model, VM_E_ARGUMENT when it cannot be run
-	 * here. */
+	/* Fails with VM_E_DATA when the bytes are no such model, VM_E_ARGUMENT when it cannot be
+	 * run here. */
 	enum vm_status (*load)(struct nn_models *models, const struct nn_source *source,
 	                       struct nn_model **out, struct vm_error *err);
 	void (*free)(struct nn_model *model);
 	/*
-	 * Append a reply buffer for each output, in order. The library may say what it likes about the
-	 * result: sizes are checked against what it allocated.
+	 * Append a reply buffer for each output, in order. The library may say what it likes about
+	 * the result: sizes are checked against what it allocated.
 	 */
 	enum vm_status (*infer)(struct nn_models *models, struct nn_model *model,
 	                        const struct nn_inference *inference,
 	                        struct vm_plugin_reply *reply, struct vm_error *err);
-	/* A tensor that the description does not have, by name: fill in type and shape. False: there
-	 * is none. May be NULL. */
+	/* A tensor that the description does not have, by name: fill in type and shape. False:
+	 * there is none. May be NULL. */
 	bool (*describe)(struct nn_model *model, const char *name, struct nn_tensor *out);
 };
 

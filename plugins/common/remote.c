@@ -88,7 +88,8 @@ nn_remote_new(const struct vm_plugin_call *call, const char *plugin, const char 
 	if (!vm_plugin_take(call, bytes.len)) {
 		nn_remote_unref(call, remote);
 		return vm_plugin_fail(call->host, err, VM_E_NOMEM,
-		                      "a model of %zu bytes exceeds the program's memory", bytes.len);
+		                      "a model of %zu bytes exceeds the program's memory",
+		                      bytes.len);
 	}
 	remote->charged = bytes.len;
 	remote->bytes = malloc(bytes.len + 1);
@@ -161,7 +162,8 @@ nn_remote_unref(const struct vm_plugin_call *call, struct nn_remote *remote)
 
 /* Ask, and once more after loading when the model was not there. Takes the reference of json. */
 static enum vm_status
-ask(const struct vm_plugin_call *call, struct nn_remote *remote, const char *operation, json_t *json,
+ask(const struct vm_plugin_call *call, struct nn_remote *remote, const char *operation,
+    json_t *json,
     const struct vm_str *buffers, uint32_t buffer_count, struct vm_plugin_reply *reply,
     struct vm_error *err)
 {
@@ -183,7 +185,8 @@ ask(const struct vm_plugin_call *call, struct nn_remote *remote, const char *ope
 		st = load(call, remote, reply, err);
 		if (st == VM_OK) {
 			vm_plugin_reply_clear(call->host, reply);
-			st = vm_plugin_operate(call, remote->plugin, operation, &request, reply, err);
+			st = vm_plugin_operate(call, remote->plugin, operation, &request, reply,
+			                       err);
 		}
 	}
 	free(text);
@@ -272,7 +275,8 @@ nn_remote_describe(const struct vm_plugin_call *call, struct nn_remote *remote, 
 		if (*out_is_there)
 			st = nn_list_read(call->host, tensors, "tensors", &found, err);
 		if (st == VM_OK && *out_is_there)
-			*out = (struct nn_tensor){ NULL, found.items[0].type, found.items[0].shape };
+			*out = (struct nn_tensor){ NULL, found.items[0].type,
+			                          found.items[0].shape };
 	}
 	nn_list_clear(&found);
 	json_decref(json);

@@ -59,8 +59,8 @@ VM_MUST_CHECK enum vm_status nn_remote_describe(const struct vm_plugin_call *cal
                                                 struct vm_error *err);
 
 /*
- * Tell the operator why something of a guest's failed, cut and made harmless, unless it has happened
- * too often. *count is how often it has.
+ * Tell the operator why something of a guest's failed, cut and made harmless, unless it has
+ * happened too often. *count is how often it has.
  */
 void nn_tell(const struct vm_plugin_call *call, uint32_t *count, const char *what,
              const struct vm_error *err);

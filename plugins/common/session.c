@@ -75,7 +75,8 @@ nn_session_give(const struct vm_plugin_call *call, struct nn_session *session,
 		                      NN_TENSORS_MAX);
 	if (!vm_plugin_take(call, data.len))
 		return vm_plugin_fail(call->host, err, VM_E_NOMEM,
-		                      "a tensor of %zu bytes exceeds the program's memory", data.len);
+		                      "a tensor of %zu bytes exceeds the program's memory",
+		                      data.len);
 	copy = malloc(data.len + 1);
 	if (copy == NULL || (index < 0 && !nn_list_add(&session->inputs, tensor->name, tensor->type,
 	                                               &tensor->shape))) {
@@ -108,7 +109,8 @@ nn_session_want(const struct vm_plugin_call *call, struct nn_session *session, c
 	if (index < 0) {
 		if (!nn_list_add(&session->wanted, name, NN_INVALID, &unknown))
 			return vm_plugin_fail(call->host, err, VM_E_LIMIT,
-			                      "more than %u outputs, or out of memory", NN_TENSORS_MAX);
+			                      "more than %u outputs, or out of memory",
+			                      NN_TENSORS_MAX);
 		index = (int32_t)session->wanted.count - 1;
 	}
 	*out_index = (uint32_t)index;

@@ -1,6 +1,6 @@
 /*
- * session.h - what a guest does with a model between the calls: inputs that were given, outputs that
- * are wanted, and what the last run gave.
+ * session.h - what a guest does with a model between the calls: inputs that were given, outputs
+ * that are wanted, and what the last run gave.
  *
  * Owns:    all of it, charged to the guest, and one use of the model
  * Threads: the guest's

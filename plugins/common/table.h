@@ -31,8 +31,8 @@ void *nn_table_take(struct nn_table *table, uint32_t number);
 void nn_table_clear(struct nn_table *table);
 
 /*
- * Handles of 64 bits, never 0: of an object, and of part index of one, at most 65534. A handle of an
- * object that is gone is none, also when its number is used again.
+ * Handles of 64 bits, never 0: of an object, and of part index of one, at most 65534. A handle of
+ * an object that is gone is none, also when its number is used again.
  */
 uint64_t nn_table_handle(const struct nn_table *table, uint32_t number);
 uint64_t nn_table_part(uint64_t handle, uint32_t index);

@@ -2,8 +2,8 @@
  * capi.h - the functions of ONNX Runtime's C API that are used.
  *
  * The library exports one function, which gives a table of pointers; places in it never change, new
- * functions come last. ORT_FUNCTIONS(F): F(place, result, name, parameters). Functions that can fail
- * give a status, NULL for success.
+ * functions come last. ORT_FUNCTIONS(F): F(place, result, name, parameters). Functions that can
+ * fail give a status, NULL for success.
  */
 #pragma once
 

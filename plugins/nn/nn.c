@@ -87,7 +87,8 @@ load_as(const struct vm_plugin_call *call, enum nn_encoding encoding, struct vm_
 		break;
 	default:
 		return vm_plugin_fail(call->host, err, VM_E_UNSUPPORTED,
-		                      "there is no library for models of encoding %d", (int)encoding);
+		                      "there is no library for models of encoding %d",
+		                      (int)encoding);
 	}
 	/* TensorFlow Lite has a mark, ONNX and graphs do not. */
 	if (bytes.len >= 8 && memcmp(bytes.data + 4, "TFL3", 4) == 0)
@@ -109,7 +110,8 @@ load_graph(const struct vm_plugin_call *call, union vm_slot *slots, enum nn_enco
 
 	if (st == VM_OK && !nn_table_add(&program_of(call)->graphs, remote, &number)) {
 		nn_remote_unref(call, remote);
-		st = vm_plugin_fail(call->host, err, VM_E_LIMIT, "more than %u graphs", NN_TABLE_MAX);
+		st = vm_plugin_fail(call->host, err, VM_E_LIMIT, "more than %u graphs",
+		                    NN_TABLE_MAX);
 	}
 	if (st == VM_OK)
 		nn_store_u32(vm_plugin_memory(call, out, 4), number);
@@ -264,8 +266,8 @@ has_number(enum nn_datatype type)
 }
 
 /*
- * The tensor as the model takes it. Types that the interface has no number for are given as bytes (U8).
- * A shape that is not the model's is let pass when the model's is known and the data fill it.
+ * The tensor as the model takes it. Types that the interface has no number for are given as bytes
+ * (U8). A shape that is not the model's is let pass when the model's is known and the data fill it.
  */
 static bool
 read_tensor(const struct nn_tensor *wanted, uint32_t type, const uint8_t *dims, uint32_t dim_count,
@@ -412,7 +414,8 @@ static const struct vm_plugin_module modules[] = {
 enum { OPTION_MODELS = NN_OPTION_COUNT };
 
 static const struct vm_plugin_option options[] = {
-	NN_OPTIONS("Path of libonnxruntime.so.1, or of a folder that has it; standard: where the system "
+	NN_OPTIONS("Path of libonnxruntime.so.1, or of a folder that has it; standard: where the "
+	           "system "
 	           "looks for libraries"),
 	{ "models", VM_PLUGIN_LIST, "",
 	  "Models that programs load by name, each NAME:ENCODING:TARGET:PATH" },

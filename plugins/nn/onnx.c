@@ -69,7 +69,8 @@ release_library(void)
 const struct nn_library onnx_library = {
 	.title = "ONNX Runtime",
 	.names = library_names,
-	.how = "install its C library (libonnxruntime.so.1; the npm package onnxruntime-node has one) or "
+	.how = "install its C library (libonnxruntime.so.1; the npm package onnxruntime-node has "
+	       "one) or "
 	       "set the option library to its path",
 	.symbols = symbols,
 	.check = check_library,
@@ -108,7 +109,8 @@ read_info(const struct nn_models *models, const struct ort_tensor_info *info, co
 {
 	size_t rank = 0;
 	int code = 0;
-	enum vm_status st = status_of(models->host, ort.GetTensorElementType(info, &code), VM_E_DATA,
+	enum vm_status st = status_of(models->host, ort.GetTensorElementType(info, &code),
+	                              VM_E_DATA,
 	                              "has no type", err);
 
 	if (st == VM_OK)
@@ -119,7 +121,8 @@ read_info(const struct nn_models *models, const struct ort_tensor_info *info, co
 	out->type = nn_datatype_of_code(NN_CODES_ONNX, code);
 	if (out->type == NN_INVALID || rank > NN_RANK_MAX)
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "%.80s is of type %d and has %zu dimensions, which is not supported",
+		                      "%.80s is of type %d and has %zu dimensions, which is not "
+		                      "supported",
 		                      name, code, rank);
 	out->shape.rank = (int32_t)rank;
 	st = status_of(models->host, ort.GetDimensions(info, out->shape.dims, rank), VM_E_DATA,
@@ -139,7 +142,8 @@ describe_one(const struct nn_models *models, const char *name, const struct ort_
 	                              VM_E_DATA, "cannot describe a tensor", err);
 
 	if (st == VM_OK && info == NULL)
-		st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT, "%.80s is not a tensor", name);
+		st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT, "%.80s is not a tensor",
+		                    name);
 	if (st == VM_OK)
 		st = read_info(models, info, name, &tensor, err);
 	if (st == VM_OK && !nn_list_add(list, name, tensor.type, &tensor.shape))
@@ -163,7 +167,8 @@ describe_all(const struct nn_models *models, struct model *model, bool is_input,
 	for (size_t i = 0; st == VM_OK && i < count; i++) {
 		struct ort_type_info *type = NULL;
 		char *name = NULL;
-		st = status_of(host, (is_input ? ort.SessionGetInputName : ort.SessionGetOutputName)(
+		st = status_of(host,
+		               (is_input ? ort.SessionGetInputName : ort.SessionGetOutputName)(
 		                         model->session, i, allocator, &name),
 		               VM_E_DATA, what, err);
 		if (st == VM_OK)
@@ -174,11 +179,13 @@ describe_all(const struct nn_models *models, struct model *model, bool is_input,
 			               VM_E_DATA, what, err);
 		if (st == VM_OK)
 			st = describe_one(models, name, type,
-			                  is_input ? &model->base.inputs : &model->base.outputs, err);
+			                  is_input ? &model->base.inputs : &model->base.outputs,
+			                  err);
 		if (type != NULL)
 			ort.ReleaseTypeInfo(type);
 		if (name != NULL)
-			(void)status_of(host, ort.AllocatorFree(allocator, name), VM_E_DATA, what, NULL);
+			(void)status_of(host, ort.AllocatorFree(allocator, name), VM_E_DATA, what,
+			                NULL);
 	}
 	return st;
 }
@@ -188,7 +195,8 @@ check_source(const struct nn_models *models, const struct nn_source *source, str
 {
 	if (source->path != NULL)
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "a model for ONNX Runtime is given as bytes, not by its path");
+		                      "a model for ONNX Runtime is given as bytes, not by its "
+		                      "path");
 	switch (onnx_look(source->bytes)) {
 	case ONNX_GOOD:
 		break;
@@ -221,7 +229,8 @@ load(struct nn_models *models, const struct nn_source *source, struct nn_model *
 		               VM_E_ARGUMENT, "does not take the threads", err);
 	if (st == VM_OK)
 		st = status_of(host,
-		               ort.CreateSessionFromArray(env, source->bytes.data, source->bytes.len,
+		               ort.CreateSessionFromArray(env, source->bytes.data,
+		                                          source->bytes.len,
 		                                          options, &model->session),
 		               VM_E_DATA, "cannot load the model", err);
 	if (options != NULL)
@@ -292,7 +301,8 @@ take_texts(const struct nn_models *models, const struct ort_value *value, uint64
 		st = no_memory(models, err);
 	if (st == VM_OK)
 		st = status_of(models->host,
-		               ort.GetStringTensorContent(value, texts, len, offsets, (size_t)count),
+		               ort.GetStringTensorContent(value, texts, len, offsets,
+		                                          (size_t)count),
 		               VM_E_DATA, what, err);
 	for (uint64_t i = 0; st == VM_OK && i < count; i++) {
 		size_t end = i + 1 < count ? offsets[i + 1] : len;
@@ -327,7 +337,8 @@ give_input(const struct nn_models *models, const struct nn_tensor *input, struct
 		void *bytes = (void *)(uintptr_t)data.data;
 		return status_of(models->host,
 		                 ort.CreateTensorWithDataAsOrtValue(memory_info, bytes, data.len,
-		                                                    input->shape.dims, rank, code, out),
+		                                                    input->shape.dims, rank, code,
+		                                                    out),
 		                 VM_E_ARGUMENT, what, err);
 	}
 	st = status_of(models->host,
@@ -349,7 +360,8 @@ take_output(const struct nn_models *models, struct ort_value *value, struct nn_t
 	                              "does not describe an output", err);
 
 	if (st == VM_OK && is_tensor == 0)
-		st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT, "output %.80s is not a tensor",
+		st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
+		                    "output %.80s is not a tensor",
 		                    output->name);
 	if (st == VM_OK)
 		st = status_of(models->host, ort.GetTensorTypeAndShape(value, &info), VM_E_DATA,
@@ -359,7 +371,8 @@ take_output(const struct nn_models *models, struct ort_value *value, struct nn_t
 	if (info != NULL)
 		ort.ReleaseTensorTypeAndShapeInfo(info);
 	if (st == VM_OK && !nn_shape_count(&output->shape, &count))
-		st = vm_plugin_fail(models->host, err, VM_E_DATA, "output %.80s has no usable shape",
+		st = vm_plugin_fail(models->host, err, VM_E_DATA,
+		                    "output %.80s has no usable shape",
 		                    output->name);
 	if (st != VM_OK)
 		return st;
@@ -395,7 +408,8 @@ infer(struct nn_models *models, struct nn_model *base, const struct nn_inference
 
 	for (uint32_t i = 0; st == VM_OK && i < input_count; i++) {
 		input_names[i] = inference->inputs->items[i].name;
-		st = give_input(models, &inference->inputs->items[i], inference->data[i], &inputs[i],
+		st = give_input(models, &inference->inputs->items[i], inference->data[i],
+		                &inputs[i],
 		                err);
 	}
 	for (uint32_t i = 0; i < output_count; i++)

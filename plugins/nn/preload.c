@@ -66,8 +66,10 @@ nn_preload_read(const struct vm_plugin_host *host, const struct vm_plugin_value 
 	for (uint64_t i = 0; i < words->number; i++, word += strlen(word) + 1) {
 		if (!read_one(word, &out->items[i]))
 			return vm_plugin_fail(host, err, VM_E_ARGUMENT,
-			                      "a word of models has to be NAME:ENCODING:TARGET:PATH with the "
-			                      "encoding onnx, tensorflow, tensorflowlite or autodetect and "
+			                      "a word of models has to be "
+			                      "NAME:ENCODING:TARGET:PATH with the "
+			                      "encoding onnx, tensorflow, tensorflowlite or "
+			                      "autodetect and "
 			                      "the target CPU or AUTO, not %.120s", word);
 		out->count++;
 	}
@@ -106,7 +108,8 @@ nn_preload_bytes(const struct vm_plugin_host *host, const struct nn_preload *pre
 		int why = errno;
 		if (file != NULL)
 			fclose(file);
-		return vm_plugin_fail(host, err, VM_E_IO, "%.200s: %s", preload->path, strerror(why));
+		return vm_plugin_fail(host, err, VM_E_IO, "%.200s: %s", preload->path,
+		                      strerror(why));
 	}
 	if (size > INT32_MAX) {
 		fclose(file);

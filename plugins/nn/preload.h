@@ -32,7 +32,8 @@ struct nn_preloads {
 	uint32_t count;
 };
 
-/* Read the words of the option, which live on. Returns VM_E_ARGUMENT, naming the word; VM_E_NOMEM. */
+/* Read the words of the option, which live on. Returns VM_E_ARGUMENT, naming the word; VM_E_NOMEM.
+ */
 VM_MUST_CHECK enum vm_status nn_preload_read(const struct vm_plugin_host *host,
                                              const struct vm_plugin_value *words,
                                              struct nn_preloads *out, struct vm_error *err);

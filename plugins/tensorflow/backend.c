@@ -20,7 +20,8 @@ static const char *const library_names[] = { "libtensorflow.so.2", "libtensorflo
 const struct nn_library tf_library = {
 	.title = "TensorFlow",
 	.names = library_names,
-	.how = "install its C library (libtensorflow.so.2, or libtensorflow_cc.so.2 of the Python package "
+	.how = "install its C library (libtensorflow.so.2, or libtensorflow_cc.so.2 of the Python "
+	       "package "
 	       "tensorflow-cpu) or set the option library to its path",
 	.symbols = symbols,
 };
@@ -178,7 +179,8 @@ describe_graph(struct model *model)
 		bool is_used = false;
 		for (int i = 0; i < count; i++)
 			is_used = is_used ||
-			          tf.OperationOutputNumConsumers((struct tf_output){ operation, i }) > 0;
+			          tf.OperationOutputNumConsumers((struct tf_output){ operation,
+			                                                             i }) > 0;
 		struct nn_list *list = is_input ? &model->base.inputs : &model->base.outputs;
 		for (int i = 0; i < count && (is_input || !is_used); i++) {
 			char text[NN_NAME_MAX + 16];
@@ -209,7 +211,8 @@ check_graph(const struct tf_models *models, struct vm_str bytes, struct vm_error
 		if (models->allows_host_operations)
 			break;
 		return vm_plugin_fail(models->base.host, err, VM_E_ARGUMENT,
-		                      "the graph has an operation %.*s, which reaches beyond it; the option "
+		                      "the graph has an operation %.*s, which reaches beyond it; "
+		                      "the option "
 		                      "host_operations allows that",
 		                      (int)(type.len < 80 ? type.len : 80), type.data);
 	}
@@ -360,7 +363,8 @@ load_saved(const struct tf_models *models, struct model *model, const struct nn_
 	if (path == NULL || !is_allowed(models, path)) {
 		free(path);
 		return vm_plugin_fail(host, err, VM_E_ARGUMENT,
-		                      "%.160s is not below a folder that the option saved_model_folders "
+		                      "%.160s is not below a folder that the option "
+		                      "saved_model_folders "
 		                      "allows", source->path);
 	}
 	struct tf_buffer *meta_graph = tf.NewBuffer();
@@ -511,7 +515,8 @@ read_tensor(const struct tf_tensor *tensor, struct nn_tensor *out, uint64_t *out
 }
 
 static enum vm_status
-take_output(const struct nn_models *models, const struct tf_tensor *tensor, struct nn_tensor *output,
+take_output(const struct nn_models *models, const struct tf_tensor *tensor,
+            struct nn_tensor *output,
             struct vm_plugin_reply *reply, struct vm_error *err)
 {
 	uint64_t count;
@@ -525,7 +530,8 @@ take_output(const struct nn_models *models, const struct tf_tensor *tensor, stru
 		return take_texts(models, tensor, count, reply, err);
 	if (!nn_tensor_size(output, &size) || tf.TensorByteSize(tensor) != size)
 		return vm_plugin_fail(models->host, err, VM_E_DATA,
-		                      "output %.80s has %zu bytes, which is not what its shape says",
+		                      "output %.80s has %zu bytes, which is not what its shape "
+		                      "says",
 		                      output->name, tf.TensorByteSize(tensor));
 	uint8_t *bytes = vm_plugin_reply_buffer(models->host, reply, (size_t)size);
 	if (bytes == NULL)
@@ -554,14 +560,16 @@ infer(struct nn_models *models, struct nn_model *base, const struct nn_inference
 	for (uint32_t i = 0; st == VM_OK && i < input_count; i++) {
 		const struct nn_tensor *input = &inference->inputs->items[i];
 		if (!find_output(model, input->name, &feeds[i]))
-			st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT, "there is no tensor %.80s",
+			st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
+			                    "there is no tensor %.80s",
 			                    input->name);
 		else if ((inputs[i] = tensor_new(input, inference->data[i])) == NULL)
 			st = no_memory(models, err);
 	}
 	for (uint32_t i = 0; st == VM_OK && i < output_count; i++) {
 		if (!find_output(model, inference->outputs->items[i].name, &fetches[i]))
-			st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT, "there is no tensor %.80s",
+			st = vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
+			                    "there is no tensor %.80s",
 			                    inference->outputs->items[i].name);
 	}
 	if (st == VM_OK) {

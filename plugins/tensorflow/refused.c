@@ -4,8 +4,9 @@
 #include "plugins/common/proto.h"
 
 /*
- * By what their names contain, so that variants and later versions are covered. More than reaches the
- * host is refused (a summary that writes nothing, say): graphs made for inference have none of them.
+ * By what their names contain, so that variants and later versions are covered. More than reaches
+ * the host is refused (a summary that writes nothing, say): graphs made for inference have none of
+ * them.
  */
 static const char *const words[] = {
 	/* files */

@@ -1,8 +1,8 @@
 /*
  * refused.h - operations of TensorFlow that a stranger's graph must not have.
  *
- * A graph is a program. Most of its operations compute; some reach files, the network or code of the
- * host, and whoever may run a graph here is not thereby allowed that.
+ * A graph is a program. Most of its operations compute; some reach files, the network or code of
+ * the host, and whoever may run a graph here is not thereby allowed that.
  */
 #pragma once
 

@@ -128,11 +128,13 @@ give(const struct vm_plugin_call *call, struct nn_session *session, char *name,
 
 	if (!read_tensor(dims, dim_count, type, &tensor))
 		return vm_plugin_fail(call->host, err, VM_E_ARGUMENT,
-		                      "input %.80s: there is no type %u, or there are too many dimensions "
+		                      "input %.80s: there is no type %u, or there are too many "
+		                      "dimensions "
 		                      "(%u)", name, type, dim_count);
 	if (!nn_tensor_holds(&tensor, data.data, data.len))
 		return vm_plugin_fail(call->host, err, VM_E_ARGUMENT,
-		                      "input %.80s: %zu bytes are not what %s of shape %.80s has", name,
+		                      "input %.80s: %zu bytes are not what %s of shape %.80s has",
+		                      name,
 		                      data.len, nn_datatype_word(tensor.type),
 		                      nn_shape_text(&tensor.shape, shape, sizeof shape));
 	return nn_session_give(call, session, &tensor, data, err);
@@ -201,7 +203,8 @@ create_session_saved_model(const struct vm_plugin_call *call, union vm_slot *slo
 	struct nn_session *session;
 	uint32_t number = 0;
 
-	if (bytes == NULL || vm_plugin_memory(call, slots[2].u32, 8 * (uint64_t)slots[3].u32) == NULL ||
+	if (bytes == NULL || vm_plugin_memory(call, slots[2].u32,
+	                                      8 * (uint64_t)slots[3].u32) == NULL ||
 	    vm_plugin_memory(call, out, 4) == NULL)
 		return answer(slots, NN_MISSING_MEMORY);
 	if (slots[1].u32 >= sizeof path || memchr(bytes, '\0', slots[1].u32) != NULL ||
@@ -509,10 +512,12 @@ static const struct vm_plugin_module modules[] = {
 enum { OPTION_FOLDERS = NN_OPTION_COUNT, OPTION_HOST_OPERATIONS };
 
 static const struct vm_plugin_option options[] = {
-	NN_OPTIONS("Path of libtensorflow.so.2 or libtensorflow_cc.so.2, or of a folder that has one; "
+	NN_OPTIONS("Path of libtensorflow.so.2 or libtensorflow_cc.so.2, or of a folder that has "
+	           "one; "
 	           "standard: where the system looks for libraries"),
 	{ "saved_model_folders", VM_PLUGIN_LIST, "",
-	  "Folders of the host below which SavedModels may be loaded from; none when there are none" },
+	  "Folders of the host below which SavedModels may be loaded from; none when there are "
+	  "none" },
 	{ "host_operations", VM_PLUGIN_BOOL, "no",
 	  "Whether graphs may have operations that reach files, the network or code of the host" },
 };

@@ -19,7 +19,8 @@ static const char *const library_names[] = { "libtensorflowlite_c.so", NULL };
 const struct nn_library tflite_library = {
 	.title = "TensorFlow Lite",
 	.names = library_names,
-	.how = "install its C library (libtensorflowlite_c.so; the npm package tfjs-tflite-node has "
+	.how = "install its C library (libtensorflowlite_c.so; the npm package tfjs-tflite-node "
+	       "has "
 	       "one) or set the option library to its path",
 	.symbols = symbols,
 };
@@ -181,7 +182,8 @@ describe_tensor(const struct nn_models *models, const struct tflite_tensor *tens
 
 	if (name == NULL || !tensor_shape(tensor, &shape))
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "an input or output of the model has no name or no usable shape");
+		                      "an input or output of the model has no name or no usable "
+		                      "shape");
 	enum nn_datatype type =
 	    nn_datatype_of_code(NN_CODES_TFLITE, tflite.TensorType(tensor));
 	if (type == NN_INVALID)
@@ -234,7 +236,8 @@ load(struct nn_models *models, const struct nn_source *source, struct nn_model *
 
 	if (source->path != NULL)
 		return vm_plugin_fail(models->host, err, VM_E_ARGUMENT,
-		                      "a model for TensorFlow Lite is given as bytes, not by its path");
+		                      "a model for TensorFlow Lite is given as bytes, not by its "
+		                      "path");
 	model = calloc(1, sizeof *model);
 	if (model == NULL)
 		return no_memory(models, err);
@@ -252,7 +255,8 @@ load(struct nn_models *models, const struct nn_source *source, struct nn_model *
 	if (model->model == NULL) {
 		model_free(&model->base);
 		return vm_plugin_fail(models->host, err, VM_E_DATA,
-		                      "%zu bytes are no model for TensorFlow Lite", source->bytes.len);
+		                      "%zu bytes are no model for TensorFlow Lite",
+		                      source->bytes.len);
 	}
 	st = runner_new(models, model, &runner, err);
 	if (st == VM_OK) {
@@ -285,7 +289,8 @@ give_texts(const struct nn_models *models, struct tflite_tensor *tensor, uint64_
 	struct vm_str text;
 
 	if (size > INT32_MAX)
-		return vm_plugin_fail(models->host, err, VM_E_LIMIT, "texts of %zu bytes are too much",
+		return vm_plugin_fail(models->host, err, VM_E_LIMIT,
+		                      "texts of %zu bytes are too much",
 		                      data.len);
 	uint8_t *bytes = malloc(size);
 	if (bytes == NULL)
@@ -387,7 +392,8 @@ take_output(const struct nn_models *models, const struct model *model,
 	if (!nn_tensor_size(output, &size) || tflite.TensorByteSize(tensor) != size ||
 	    (data == NULL && size > 0))
 		return vm_plugin_fail(models->host, err, VM_E_DATA,
-		                      "output %.80s has %zu bytes, which is not what its shape says",
+		                      "output %.80s has %zu bytes, which is not what its shape "
+		                      "says",
 		                      output->name, tflite.TensorByteSize(tensor));
 	uint8_t *bytes = vm_plugin_reply_buffer(models->host, reply, (size_t)size);
 	if (bytes == NULL)

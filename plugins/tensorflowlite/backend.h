@@ -1,8 +1,8 @@
 /*
  * backend.h - models that TensorFlow Lite's C library runs.
  *
- * A model has interpreters as many as there were inferences at a time; idle ones are kept. Variables
- * of a model are reset before each inference: no program sees what another one left.
+ * A model has interpreters as many as there were inferences at a time; idle ones are kept.
+ * Variables of a model are reset before each inference: no program sees what another one left.
  */
 #pragma once
 

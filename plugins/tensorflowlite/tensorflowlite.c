@@ -58,7 +58,8 @@ give(const struct vm_plugin_call *call, struct nn_session *session, const char *
 	int32_t index = nn_guest_name(bytes, len, name) ? nn_list_find(inputs, name) : -1;
 
 	if (index < 0)
-		return vm_plugin_fail(call->host, err, VM_E_ARGUMENT, "the model has no such input");
+		return vm_plugin_fail(call->host, err, VM_E_ARGUMENT,
+		                      "the model has no such input");
 	if (!nn_tensor_holds(&inputs->items[index], data.data, data.len))
 		return vm_plugin_fail(call->host, err, VM_E_ARGUMENT,
 		                      "%zu bytes are not what input %.80s takes", data.len, name);
@@ -275,7 +276,8 @@ static const struct vm_plugin_module modules[] = {
 };
 
 static const struct vm_plugin_option options[] = {
-	NN_OPTIONS("Path of libtensorflowlite_c.so, or of a folder that has it; standard: where the "
+	NN_OPTIONS("Path of libtensorflowlite_c.so, or of a folder that has it; standard: where "
+	           "the "
 	           "system looks for libraries"),
 };
 

@@ -3,8 +3,8 @@
  *
  *     infer [SECONDS]     for each library that is there
  *
- * Both run the same network with the same threads in one process, in turns of a few runs; medians of a
- * run are compared.
+ * Both run the same network with the same threads in one process, in turns of a few runs; medians
+ * of a run are compared.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "tests/plugins/nn/direct.h"
 #include "tests/plugins/nn/nntest.h"
 
-#define SIDE 64
+#define SIDE 96
 #define CLASSES 10
 #define RUNS_MAX 20000
 #define TURN 5 /* runs of one kind at a time */
@@ -56,7 +56,7 @@ measure(const char *plugin, const char *model, double seconds)
 {
 	static double times[2][RUNS_MAX];
 	static const char json[] = "{\"model\":\"m\",\"inputs\":[{\"name\":\"image\",\"datatype\":"
-		"\"FP32\",\"shape\":[1,64,64,3]}],\"outputs\":[{\"name\":\"classes\"}]}";
+		"\"FP32\",\"shape\":[1,96,96,3]}],\"outputs\":[{\"name\":\"classes\"}]}";
 	const struct vm_plugins_setting setting = { .plugin = plugin, .option = "threads",
 		                                    .value = "1" };
 	struct vm_plugins *plugins = nn_test_plugins(&setting, 1);
@@ -81,11 +81,13 @@ measure(const char *plugin, const char *model, double seconds)
 		}
 		for (int i = 0; i < TURN; i++) {
 			double start = now_ms();
-			if (nn_test_operate(plugins, plugin, "infer", json, &data, 1, &reply, &err) !=
+			if (nn_test_operate(plugins, plugin, "infer", json, &data, 1, &reply,
+			                    &err) !=
 			    VM_OK)
 				return false;
 			times[1][count + (size_t)i] = now_ms() - start;
-			double d = nn_test_difference(answer, (float *)(void *)reply.buffers[0].data,
+			double d = nn_test_difference(answer,
+			                              (float *)(void *)reply.buffers[0].data,
 			                              CLASSES);
 			difference = d > difference ? d : difference;
 			vm_plugins_reply_clear(&reply);

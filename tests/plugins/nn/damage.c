@@ -1,12 +1,12 @@
 /*
  * damage.c - damaged models, through the operations, over the real libraries.
  *
- * DAMAGE_COUNT models (500) of each kind are made of good ones by a few wrong bytes, loaded, and run
- * when they load. That happens in a child, which goes on behind what ended it. A crash within a library
- * is counted and told: containing it is for whoever runs the operations (the daemon has processes for
- * that). A crash within our code is a failure. When the C library finds its heap damaged, that is long
- * after whoever did it: it is counted as a library's, since builds with AddressSanitizer run the same
- * models and tell of ours.
+ * DAMAGE_COUNT models (500) are made of good ones by a few wrong bytes, loaded, and run when they
+ * load. That happens in a child, which goes on behind what ended it. A crash within a library is
+ * counted and told: containing it is for whoever runs the operations (the daemon has processes for
+ * that). A crash within our code is a failure. When the C library finds its heap damaged, that is
+ * long after whoever did it: it is counted as a library's, since builds with AddressSanitizer run
+ * the same models and tell of ours.
  *
  *     damage PLUG-IN NUMBER      that model alone, in this process: for a debugger
  */
@@ -253,7 +253,8 @@ try_all(const struct kind *kind, unsigned count)
 		const char *slash = strrchr(report->object, '/');
 		printf("%s %u of %s: %s in %s\n", kind->plugin, report->next,
 		       kind->models[report->next % 3],
-		       how > 0 ? strsignal(how) : "ended", slash != NULL ? slash + 1 : report->object);
+		       how > 0 ? strsignal(how) : "ended",
+		       slash != NULL ? slash + 1 : report->object);
 		*(is_mine ? &ours : &theirs) += 1;
 		report->next++;
 	}
@@ -261,7 +262,8 @@ try_all(const struct kind *kind, unsigned count)
 		printf("%s: given up after %u\n", kind->plugin, report->next);
 		ours++;
 	}
-	printf("%s: %u damaged models: %u refused, %u loaded, %u of them ran; %u ended their process "
+	printf("%s: %u damaged models: %u refused, %u loaded, %u of them ran; %u ended their "
+	       "process "
 	       "within the library, %u within our code\n", kind->plugin, count, report->refused,
 	       report->loaded, report->ran, theirs, ours);
 	return ours;
@@ -274,7 +276,8 @@ main(int argc, char **argv)
 	const unsigned count = given != NULL ? (unsigned)atoi(given) : 500;
 	unsigned passed = 0, failed = 0, skipped = 0;
 
-	report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+	              0);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && argc == 3; i++) {
 		if (strcmp(kinds[i].plugin, argv[1]) == 0)
 			try_one(nn_test_plugins(NULL, 0), &kinds[i], (unsigned)atoi(argv[2]));

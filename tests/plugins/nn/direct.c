@@ -135,7 +135,8 @@ run_onnx(struct direct *direct, const float *input, float *output, size_t output
 	void *data;
 
 	if (ort.CreateTensorWithDataAsOrtValue(direct->of[1], (void *)(uintptr_t)input,
-	                                       direct->input_bytes, direct->shape, 4, 1, &in) != NULL ||
+	                                       direct->input_bytes, direct->shape, 4, 1,
+	                                       &in) != NULL ||
 	    ort.Run(direct->of[0], NULL, &from, (const struct ort_value *const *)&in, 1, &to, 1,
 	            &out) != NULL || ort.GetTensorMutableData(out, &data) != NULL)
 		return false;

@@ -461,7 +461,7 @@ def onnx_external():
 def main():
     folder = sys.argv[1]
     net = network()
-    wide = network(7, 64, 24)  # takes about a millisecond
+    wide = network(7, 96, 48)  # takes about a millisecond
     files = {
         "network.in": floats(net["input"]), "network.out": floats(compute(net)),
         "network.tflite": lite_network(net), "network.pb": tf_network(net),

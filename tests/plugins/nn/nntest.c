@@ -57,7 +57,8 @@ nn_test_libraries(void)
 	else if (cache != NULL && *cache != '\0')
 		snprintf(path, sizeof path, "%s/wasmedged/libraries", cache);
 	else
-		snprintf(path, sizeof path, "%s/.cache/wasmedged/libraries", home != NULL ? home : "");
+		snprintf(path, sizeof path, "%s/.cache/wasmedged/libraries",
+		         home != NULL ? home : "");
 	return path;
 }
 

@@ -1,8 +1,8 @@
 /*
  * tensorflow.c - a guest that calls all functions of wasmedge_tensorflow, of both generations.
  *
- * The argument is what to do: all; or one that ends in a trap. A second argument is the folder of the
- * SavedModel as the host knows it.
+ * The argument is what to do: all; or one that ends in a trap. A second argument is the folder of
+ * the SavedModel as the host knows it.
  */
 #include "tests/plugins/nn/check.h"
 
@@ -178,13 +178,15 @@ test_runs(void)
 	IS(append_output(session, "reshaped", 8), 0);
 	IS(get_output_tensor(session, "reshaped", 8, &tensor), 0);
 	for (int i = 0; i < 3; i++) {
-		IS(append_input(session, "any", 3, (const int64_t[]){ 3 }, 1, FLOAT, numbers, 12), 0);
+		IS(append_input(session, "any", 3, (const int64_t[]){ 3 }, 1, FLOAT, numbers, 12),
+		   0);
 		IS(run_session(session), 4);
 		IS(get_tensor_len(session, tensor, &len), 0);
 		IS(len, 0);
 		IS(append_input(session, "any", 3, (const int64_t[]){ 4 }, 1, 3, numbers, 16), 0);
 		IS(run_session(session), 4); /* int32 for floats */
-		IS(append_input(session, "any", 3, (const int64_t[]){ 4 }, 1, FLOAT, numbers, 16), 0);
+		IS(append_input(session, "any", 3, (const int64_t[]){ 4 }, 1, FLOAT, numbers, 16),
+		   0);
 		IS(run_session(session), 0);
 		IS(get_tensor_data(session, tensor, out, 16, &len), 0);
 		IS(memcmp(out, numbers, 16), 0);
@@ -320,7 +322,8 @@ main(int argc, char **argv)
 		if (strcmp(what, "trap-dims") == 0)
 			old_append_input(session, "a", 1, 0, FAR, 3, FLOAT, numbers, 16);
 		if (strcmp(what, "trap-many-dims") == 0)
-			old_append_input(session, "a", 1, 0, square, 0x20000000u, FLOAT, numbers, 16);
+			old_append_input(session, "a", 1, 0, square, 0x20000000u, FLOAT, numbers,
+			                 16);
 		if (strcmp(what, "trap-input") == 0)
 			old_append_input(session, "a", 1, 0, square, 2, FLOAT, FAR, 100);
 		if (strcmp(what, "trap-output") == 0)

@@ -1,5 +1,6 @@
 /*
- * tensorflowlite.c - a guest that calls all functions of wasmedge_tensorflowlite, of both generations.
+ * tensorflowlite.c - a guest that calls all functions of wasmedge_tensorflowlite, of both
+ * generations.
  *
  * The argument is what to do: all; or one that ends in a trap.
  */

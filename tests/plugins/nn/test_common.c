@@ -35,7 +35,8 @@ static const struct size_case {
 	{ "a rank unknown", NN_FP32, { -1, { 0 } }, false, 0 },
 	{ "most", NN_UINT8, { 1, { INT64_MAX } }, true, INT64_MAX },
 	{ "more than most", NN_FP16, { 1, { INT64_MAX } }, false, 0 },
-	{ "a product too large", NN_UINT8, { 2, { INT64_C(1) << 32, INT64_C(1) << 31 } }, false, 0 },
+	{ "a product too large", NN_UINT8, { 2, { INT64_C(1) << 32, INT64_C(1) << 31 } }, false,
+	  0 },
 	{ "a product of 2^64", NN_UINT8, { 2, { INT64_C(1) << 32, INT64_C(1) << 32 } }, false, 0 },
 	{ "texts", NN_BYTES, { 1, { 2 } }, false, 0 },
 	{ "complex numbers", NN_COMPLEX128, { 1, { 2 } }, true, 32 },
@@ -155,7 +156,8 @@ static const struct request_case {
 	  "numbers from 0" },
 	{ NN_INFER, TENSOR("\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1.5]"), VM_E_ARGUMENT,
 	  "numbers from 0" },
-	{ NN_INFER, TENSOR("\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[0,0,0,0,0,0,0,0,0,0,0,0,0,"
+	{ NN_INFER,
+	  TENSOR("\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[0,0,0,0,0,0,0,0,0,0,0,0,0,"
 	  "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"), VM_E_ARGUMENT, "at most 32" },
 	{ NN_INFER, TENSOR("\"name\":\"" TOO_LONG "\",\"datatype\":\"FP32\",\"shape\":[]"),
 	  VM_E_ARGUMENT, "at most 512" },
@@ -173,9 +175,11 @@ START_TEST(requests_are_read_or_refused)
 	struct nn_request request;
 
 	err.message[0] = '\0';
-	enum vm_status st = nn_request_read(&host, c->verb, (struct vm_str){ c->json, strlen(c->json) },
+	enum vm_status st = nn_request_read(&host, c->verb, (struct vm_str){ c->json,
+	                                                                     strlen(c->json) },
 	                                    &request, &err);
-	ck_assert_msg(st == c->status && strstr(err.message, c->message) != NULL, "%s: %d %s", c->json,
+	ck_assert_msg(st == c->status && strstr(err.message, c->message) != NULL, "%s: %d %s",
+	              c->json,
 	              (int)st, err.message);
 	nn_request_clear(&request);
 }
@@ -252,7 +256,8 @@ START_TEST(handles_of_what_is_gone_are_none)
 }
 END_TEST
 
-/* --- a look into models ------------------------------------------------------------------------ */
+/* --- a look into models ------------------------------------------------------------------------
+ */
 
 START_TEST(fields_end_where_the_message_does)
 {
@@ -292,7 +297,8 @@ START_TEST(what_reaches_out_of_a_model_is_found)
 	for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
 		struct nn_file file = nn_test_model(graphs[i].model);
 		struct vm_str type;
-		ck_assert_msg((int)tf_graph_look((struct vm_str){ (char *)file.data, file.len }, &type) ==
+		ck_assert_msg((int)tf_graph_look((struct vm_str){ (char *)file.data, file.len },
+		                                 &type) ==
 		              graphs[i].verdict, "%s", graphs[i].model);
 		free(file.data);
 	}
@@ -310,14 +316,18 @@ START_TEST(operations_that_compute_are_not_refused)
 	static const char *const good[] = { "Conv2D", "MatMul", "Softmax", "Placeholder", "Const",
 		"VariableV2", "VarHandleOp", "StatefulPartitionedCall", "NonMaxSuppressionV5",
 		"DecodeJpeg", "TensorArrayReadV3", "ReadVariableOp", "LookupTableFindV2",
-		"HashTableV2", "CropAndResize", "Where", "While", "If", "FusedBatchNormV3", "Print" };
+		"HashTableV2", "CropAndResize", "Where", "While", "If", "FusedBatchNormV3",
+		    "Print" };
 	static const char *const bad[] = { "ReadFile", "WriteFile", "MatchingFiles", "SaveV2",
-		"RestoreV2", "TextLineDataset", "TFRecordDatasetV2", "InitializeTableFromTextFileV2",
+		"RestoreV2", "TextLineDataset", "TFRecordDatasetV2",
+		    "InitializeTableFromTextFileV2",
 		"PyFunc", "EagerPyFunc", "ImmutableConst", "DebugIdentityV3", "PrintV2",
-		"WholeFileReaderV2", "RpcCall", "_HostRecv", "DecodeProtoV2", "MergeV2Checkpoints" };
+		"WholeFileReaderV2", "RpcCall", "_HostRecv", "DecodeProtoV2",
+		    "MergeV2Checkpoints" };
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-		ck_assert_msg(!tf_operation_reaches_host((struct vm_str){ good[i], strlen(good[i]) }),
+		ck_assert_msg(!tf_operation_reaches_host((struct vm_str){ good[i],
+		                                                          strlen(good[i]) }),
 		              "%s", good[i]);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(tf_operation_reaches_host((struct vm_str){ bad[i], strlen(bad[i]) }),
@@ -330,7 +340,8 @@ START_TEST(a_digest_is_that_of_the_standard)
 	char text[NN_DIGEST_TEXT_MAX];
 
 	nn_digest_text(VM_STR("abc"), text);
-	ck_assert_str_eq(text, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	ck_assert_str_eq(text,
+	                 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 END_TEST
 
@@ -344,7 +355,8 @@ START_TEST(models_by_name_are_read_or_refused)
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		words.text = bad[i];
-		ck_assert_msg(nn_preload_read(&host, &words, &preloads, &err) == VM_E_ARGUMENT, "%s",
+		ck_assert_msg(nn_preload_read(&host, &words, &preloads, &err) == VM_E_ARGUMENT,
+		              "%s",
 		              bad[i]);
 		nn_preload_clear(&preloads);
 	}

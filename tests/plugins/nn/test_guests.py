@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Guests call all functions of wasmedge_tensorflow, wasmedge_tensorflowlite and wasi_ephemeral_nn."""
+"""Guests call all functions of wasmedge_tensorflow(lite) and wasi_ephemeral_nn."""
 import os
 import sys
 

@@ -1,5 +1,6 @@
 /*
- * test_operations.c - load, infer, describe and unload, asked for directly, over the real libraries.
+ * test_operations.c - load, infer, describe and unload, asked for directly, over the real
+ * libraries.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -44,7 +45,8 @@ static struct vm_error err;
 
 /* False, counted as skipped, when the library is not there. */
 static bool
-start(const struct kind *kind, const char *test, const struct vm_plugins_setting *more, size_t count)
+start(const struct kind *kind, const char *test, const struct vm_plugins_setting *more,
+      size_t count)
 {
 	char name[128];
 
@@ -80,7 +82,8 @@ ask(const struct kind *kind, const char *operation, const char *json, const stru
 {
 	vm_plugins_reply_clear(&reply);
 	err.message[0] = '\0';
-	return nn_test_operate(plugins, kind->plugin, operation, json, buffers, count, &reply, &err);
+	return nn_test_operate(plugins, kind->plugin, operation, json, buffers, count, &reply,
+	                       &err);
 }
 
 static void
@@ -106,7 +109,8 @@ START_TEST(a_network_gives_what_plain_loops_give)
 	if (!start(kind, "a_network_gives_what_plain_loops_give", NULL, 0))
 		return;
 	load(kind, "network");
-	ck_assert_msg(strstr(reply.json.data, "\"name\":\"image\"") != NULL, "%s", reply.json.data);
+	ck_assert_msg(strstr(reply.json.data, "\"name\":\"image\"") != NULL, "%s",
+	              reply.json.data);
 	ck_assert_msg(strstr(reply.json.data, "\"name\":\"classes\"") != NULL, "%s",
 	              reply.json.data);
 	for (int i = 0; i < 3; i++) {
@@ -142,12 +146,12 @@ START_TEST(a_network_gives_what_the_library_gives_itself)
 	if (!start(kind, "a_network_gives_what_the_library_gives_itself", NULL, 0))
 		return;
 	snprintf(name, sizeof name, "wide.%s", kind->suffix);
-	ck_assert(direct_open(&direct, kind->plugin, name, 64, 2));
+	ck_assert(direct_open(&direct, kind->plugin, name, 96, 2));
 	ck_assert(direct.run(&direct, (float *)(void *)image.data, answer, CLASSES));
 	load(kind, "wide");
 	enum vm_status st = ask(kind, "infer",
 	                        "{\"model\":\"m\",\"inputs\":[{\"name\":\"image\",\"datatype\":"
-	                        "\"FP32\",\"shape\":[1,64,64,3]}]}",
+	                        "\"FP32\",\"shape\":[1,96,96,3]}]}",
 	                        &data, 1);
 	ck_assert_msg(st == VM_OK, "%s: %s", kind->plugin, err.message);
 	ck_assert_double_le(nn_test_difference((float *)(void *)reply.buffers[0].data, answer,
@@ -276,7 +280,8 @@ START_TEST(wrong_requests_are_refused_before_the_library_sees_them)
 		const struct refusal *refusal = &refusals[i];
 		data[0] = data[1] = (struct vm_str){ zeros, refusal->len };
 		enum vm_status st = ask(kind, "infer", refusal->json, data, refusal->count);
-		ck_assert_msg(st == refusal->status && strstr(err.message, refusal->message) != NULL,
+		ck_assert_msg(st == refusal->status && strstr(err.message,
+		                                              refusal->message) != NULL,
 		              "%s %zu: %d %s", kind->plugin, i, (int)st, err.message);
 	}
 	stop();
@@ -285,7 +290,8 @@ END_TEST
 
 START_TEST(what_is_no_model_is_refused)
 {
-	const struct vm_str junk[] = { VM_STR(""), VM_STR("\xff"), VM_STR("this is no model at all"),
+	const struct vm_str junk[] = { VM_STR(""), VM_STR("\xff"),
+	                               VM_STR("this is no model at all"),
 		                       VM_STR("\0\0\0\0TFL3\0\0\0\0\0\0\0\0") };
 	const struct kind *kind = &kinds[_i];
 
@@ -345,7 +351,8 @@ START_TEST(models_that_were_not_used_leave_when_memory_is_short)
 		snprintf(json, sizeof json, "{\"model\":\"%c\"}", 'a' + i);
 		ck_assert_msg(ask(kind, "load", json, &bytes, 1) == VM_OK, "%s", err.message);
 		if (i == 2)
-			ck_assert_int_eq(ask(kind, "describe", "{\"model\":\"a\",\"names\":[\"a\"]}",
+			ck_assert_int_eq(ask(kind, "describe",
+			                     "{\"model\":\"a\",\"names\":[\"a\"]}",
 			                     NULL, 0), VM_OK);
 	}
 	ck_assert_int_eq(ask(kind, "describe", "{\"model\":\"b\",\"names\":[]}", NULL, 0),
@@ -376,15 +383,18 @@ START_TEST(tenants_do_not_see_each_others_models)
 	vm_plugins_reply_clear(&reply);
 	request.buffer_count = 0;
 	request.tenant = VM_STR("bob");
-	ck_assert_int_eq(vm_plugins_operate(plugins, kind->plugin, "unload", &request, &reply, &err),
+	ck_assert_int_eq(vm_plugins_operate(plugins, kind->plugin, "unload", &request, &reply,
+	                                    &err),
 	                 VM_E_NOT_FOUND);
 	request.tenant = VM_STR("an");
 	request.json = VM_STR("{\"model\":\"nm\"}");
-	ck_assert_int_eq(vm_plugins_operate(plugins, kind->plugin, "unload", &request, &reply, &err),
+	ck_assert_int_eq(vm_plugins_operate(plugins, kind->plugin, "unload", &request, &reply,
+	                                    &err),
 	                 VM_E_NOT_FOUND);
 	request.tenant = VM_STR("ann");
 	request.json = VM_STR("{\"model\":\"m\"}");
-	ck_assert_int_eq(vm_plugins_operate(plugins, kind->plugin, "unload", &request, &reply, &err),
+	ck_assert_int_eq(vm_plugins_operate(plugins, kind->plugin, "unload", &request, &reply,
+	                                    &err),
 	                 VM_OK);
 	stop();
 	free(model.data);
@@ -447,7 +457,8 @@ unit_suite(void)
 	                    KIND_COUNT);
 	tcase_add_loop_test(tc, what_is_no_model_is_refused, 0, KIND_COUNT);
 	tcase_add_loop_test(tc, a_digest_has_to_be_that_of_the_bytes, 0, KIND_COUNT);
-	tcase_add_loop_test(tc, models_that_were_not_used_leave_when_memory_is_short, 0, KIND_COUNT);
+	tcase_add_loop_test(tc, models_that_were_not_used_leave_when_memory_is_short, 0,
+	                    KIND_COUNT);
 	tcase_add_loop_test(tc, tenants_do_not_see_each_others_models, 0, KIND_COUNT);
 	tcase_add_loop_test(tc, a_model_larger_than_all_memory_is_refused, 0, KIND_COUNT);
 	tcase_add_loop_test(tc, a_library_that_is_missing_is_named, 0, KIND_COUNT);
