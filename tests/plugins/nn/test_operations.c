@@ -115,8 +115,8 @@ START_TEST(a_network_gives_what_plain_loops_give)
 	              reply.json.data);
 	for (int i = 0; i < 3; i++) {
 		enum vm_status st = ask(kind, "infer",
-		                        "{\"model\":\"m\",\"inputs\":[{\"name\":\"image\",\"datatype\":"
-		                        "\"FP32\",\"shape\":[1,8,8,3]}]}",
+		                        "{\"model\":\"m\",\"inputs\":[{\"name\":\"image\","
+		                        "\"datatype\":\"FP32\",\"shape\":[1,8,8,3]}]}",
 		                        &data, 1);
 		ck_assert_msg(st == VM_OK, "%s: %s", kind->plugin, err.message);
 		ck_assert_str_eq(reply.json.data,
