@@ -179,8 +179,8 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct rate puts, gets;
 		measure(cases[i][0], cases[i][1], &puts, &gets);
-		printf("%u writing, %u reading: %.0f puts/s (%.1f us of processor each), %.0f gets/s "
-		       "(%.1f us)\n",
+		printf("%u writing, %u reading: %.0f puts/s (%.1f us of processor each), "
+		       "%.0f gets/s (%.1f us)\n",
 		       cases[i][0], cases[i][1], puts.per_second, puts.processor_us,
 		       gets.per_second, gets.processor_us);
 	}
