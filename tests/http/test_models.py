@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -456,6 +457,28 @@ def test_the_client_does_all_of_it(_):
 
 
 # --- damage and crashes of the daemon ---------------------------------------------------------
+
+
+def test_damage_in_the_catalogue_is_told_and_repaired(_):
+    with Service() as d:
+        put_ok(d, "m", affine())
+        put_ok(d, "row", affine(3))
+        d.stop()
+        catalogue = sqlite3.connect(os.path.join(d.folder, "store", "catalog.db"))
+        with catalogue:
+            catalogue.execute("UPDATE chunk SET data = zeroblob(length(data)) WHERE digest = ?",
+                              [hashlib.sha256(affine()).digest()])
+            catalogue.execute("UPDATE model SET info = '{}' WHERE name = 'row'")
+        catalogue.close()
+        d.start()
+        equal(d.request("GET", "/v1/models/row").json()["state"], "damaged")
+        problem(d.request("GET", "/v1/models/m", headers={"Accept": BYTES["Content-Type"]}), 500,
+                "internal")
+        for name, columns in (("m", 2), ("row", 3)):
+            body = {"inputs": [x([1] * columns, columns)], "outputs": [{"name": "y"}]}
+            problem(infer(d, name, body), 500, "internal")
+            put_ok(d, name, affine(columns))
+            equal(ask(d, name, [1] * columns, columns), [1] * columns)
 
 
 def test_what_was_acknowledged_survives_kill_9(_):
