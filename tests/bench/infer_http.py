@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What an inference costs over HTTP: infer_http.py [--rounds N]
 
-The small network of tests/plugins/nn/models.py on TensorFlow Lite, asked over one connection in
+The network of tests/plugins/nn/models.py on TensorFlow Lite, asked over one connection in
 binary and in JSON, in turns with /livez, which is what HTTP and this client cost alone. The
 operation itself, in the plug-in's process, is what /metrics says. Then a million numbers.
 """
@@ -58,6 +58,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=".", help="build folder")
     parser.add_argument("--rounds", type=int, default=2000)
+    parser.add_argument("--model", choices=("network", "wide"), default="network")
     options = parser.parse_args()
     os.environ["top_builddir"] = options.build
     import harness
@@ -67,7 +68,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         maker = os.path.join(HERE, "..", "plugins", "nn", "models.py")
         subprocess.run([sys.executable, maker, folder], check=True)
-        made = {n: open(os.path.join(folder, "network." + n), "rb").read()
+        made = {n: open(os.path.join(folder, options.model + "." + n), "rb").read()
                 for n in ("tflite", "in")}
     config = "[plugin.%s]\nlibrary = %s\n" % (plugin, models.libraries())
     with models.Service(path=models.REAL, config=config) as daemon:
