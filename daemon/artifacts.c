@@ -232,6 +232,20 @@ artifacts_pin(struct artifacts *artifacts, struct program *program, bool is_mete
 
 /* --- from the cache ----------------------------------------------------------------------- */
 
+/* An artifact could not be used. False: it has to go, and is gone. */
+static bool
+is_kept(struct artifacts *artifacts, const struct cache_artifact *artifact, enum vm_status status,
+        const struct vm_error *err)
+{
+	if (status == VM_E_MALFORMED || status == VM_E_NOT_FOUND) {
+		/* Its key said that it fits. */
+		cache_discard(artifacts->cache, artifact, err->message);
+		return false;
+	}
+	log_warning("native code cannot be loaded", LOG_STR("reason", err->message));
+	return true;
+}
+
 /* What came of attaching an artifact. False: it has to go. */
 static bool
 attached(struct artifacts *artifacts, const struct vm_module *module,
@@ -243,13 +257,7 @@ attached(struct artifacts *artifacts, const struct vm_module *module,
 	}
 	if (vm_module_has_native(module, artifact->is_metered))
 		return true; /* somebody else was quicker */
-	if (status == VM_E_MALFORMED || status == VM_E_NOT_FOUND) {
-		/* Its key said that it fits. */
-		cache_discard(artifacts->cache, artifact, err->message);
-		return false;
-	}
-	log_warning("native code cannot be loaded", LOG_STR("reason", err->message));
-	return true;
+	return is_kept(artifacts, artifact, status, err);
 }
 
 static bool
@@ -264,28 +272,47 @@ attach(struct artifacts *artifacts, struct program *program, const struct cache_
 	return attached(artifacts, program->module, artifact, status, &err);
 }
 
+void
+artifacts_find_code(struct artifacts *artifacts, const struct digest *digest,
+                    struct found_code *out)
+{
+	struct vm_error err;
+	uint8_t *bytes = NULL;
+
+	*out = (struct found_code){ .code = NULL };
+	if (artifacts->cpu_features == 0 ||
+	    cache_find(artifacts->cache, digest, false, &out->artifact, &bytes) != CACHE_HIT)
+		return;
+	const struct vm_artifact kept = { bytes, (size_t)out->artifact.size_bytes,
+		                          out->artifact.mac };
+	enum vm_status status =
+	    vm_code_open(artifacts->daemon->engine, &kept, artifacts->key, &out->code, &err);
+	if (status != VM_OK)
+		(void)is_kept(artifacts, &out->artifact, status, &err);
+	free(bytes);
+}
+
+void
+found_code_clear(struct found_code *found)
+{
+	vm_code_free(found->code);
+	found->code = NULL;
+}
+
 enum vm_status
 artifacts_load_module(struct artifacts *artifacts, const struct digest *digest,
-                      const uint8_t *bytes, size_t size_bytes, struct vm_module **out,
-                      struct vm_error *err)
+                      const uint8_t *bytes, size_t size_bytes, const struct found_code *found,
+                      struct vm_module **out, struct vm_error *err)
 {
 	struct vm_engine *engine = artifacts->daemon->engine;
-	struct cache_artifact artifact;
-	enum cache_found found = CACHE_MISS;
 	struct vm_error misfit;
-	uint8_t *code = NULL;
 
-	if (artifacts->cpu_features != 0)
-		found = cache_find(artifacts->cache, digest, false, &artifact, &code);
-	if (found != CACHE_HIT)
+	if (found->code == NULL)
 		return vm_module_load(engine, bytes, size_bytes, out, err);
-
-	const struct vm_artifact kept = { code, (size_t)artifact.size_bytes, artifact.mac };
-	enum vm_status status = vm_module_load_native(engine, bytes, size_bytes, &kept,
-	                                              artifacts->key, out, &misfit, err);
-	if (status == VM_OK && attached(artifacts, *out, &artifact, misfit.status, &misfit))
+	enum vm_status status = vm_module_load_code(engine, bytes, size_bytes, digest->bytes,
+	                                            found->code, out, &misfit, err);
+	if (status == VM_OK && attached(artifacts, *out, &found->artifact, misfit.status, &misfit))
 		metric_add(METRIC_CACHE_HITS, 0, 0, 1);
-	free(code);
 	return status;
 }
 

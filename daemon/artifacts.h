@@ -32,13 +32,28 @@ struct cache *artifacts_cache(struct artifacts *artifacts);
 /* Have a job run on the thread that may wait for it. False when too much waits already. */
 bool artifacts_submit(struct artifacts *artifacts, struct job *job, void (*run)(struct job *job));
 
+/* Plain code of a module that is not loaded yet: read, authenticated, and ready to be mapped. */
+struct found_code {
+	struct cache_artifact artifact;
+	struct vm_code *code; /* NULL: there is none */
+};
+
 /*
- * vm_module_load, of the module of that digest, with its code if the cache has any: then there is
- * less to look at. Not on the loop's thread.
+ * Look for it, on whatever thread but the loop's, while another reads the module. What does not
+ * stand the check is removed and counted.
+ */
+void artifacts_find_code(struct artifacts *artifacts, const struct digest *digest,
+                         struct found_code *out);
+void found_code_clear(struct found_code *found);
+
+/*
+ * vm_module_load, with the code if any was found: then there is less to look at. The digest is that
+ * of the bytes, which the store has just computed. Not on the loop's thread.
  */
 enum vm_status artifacts_load_module(struct artifacts *artifacts, const struct digest *digest,
                                      const uint8_t *bytes, size_t size_bytes,
-                                     struct vm_module **out, struct vm_error *err);
+                                     const struct found_code *found, struct vm_module **out,
+                                     struct vm_error *err);
 /*
  * Give a program the code that the cache has of its module, both variants. Not on the loop's
  * thread. What does not stand the check is removed and counted; the program is interpreted then.

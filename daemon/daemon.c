@@ -704,6 +704,7 @@ daemon_run(struct config *config, const struct config_sources *sources,
 	raise_descriptor_limit();
 	set_log(config);
 	json_object_seed(0);
+	store_set_up();
 	bool has_started = start(&daemon, &app, &sockets);
 	if (has_started) {
 		daemon.phase = DAEMON_SERVING;

@@ -14,15 +14,19 @@
 /* What an entry costs besides its bytes: descriptions, translated code. */
 #define ENTRY_BYTES 65536
 
-/* A module on its way from the store: read, then decoded on a helper. */
+/* A module on its way: read by the store, while a helper looks for its code; then decoded. */
 struct load {
 	struct letter letter;
-	struct job job;
+	struct job decode_job;
+	struct job code_job;
 	struct load *next;
 	struct programs *programs;
 	struct digest digest;
 	struct program_waiter *waiters;
+	atomic_uint parts; /* that are still under way: reading, looking */
 	struct store_reply *reply;
+	bool is_read; /* else problem says why not */
+	struct found_code code;
 	struct program *program; /* the result, or NULL and problem */
 	bool is_stale;           /* the module was deleted meanwhile */
 	struct rpc_problem problem;
@@ -326,6 +330,7 @@ finish_load(struct letter *letter)
 		waiter = next;
 	}
 	program_unref(load->program);
+	found_code_clear(&load->code);
 	store_reply_free(load->reply);
 	free(load);
 }
@@ -336,22 +341,16 @@ post_load(struct load *load)
 	mailbox_post(&load->programs->daemon->mailbox, &load->letter, finish_load);
 }
 
-static struct load *
-load_of_job(struct job *job)
-{
-	return (struct load *)((char *)job - offsetof(struct load, job));
-}
-
 static void
-decode(struct job *job)
+decode(struct load *load)
 {
-	struct load *load = load_of_job(job);
+	struct artifacts *artifacts = load->programs->daemon->artifacts;
 	struct vm_module *module = NULL;
 	struct vm_error err;
 
 	enum vm_status status =
-	    artifacts_load_module(load->programs->daemon->artifacts, &load->digest,
-	                          load->reply->bytes, load->reply->size_bytes, &module, &err);
+	    artifacts_load_module(artifacts, &load->digest, load->reply->bytes,
+	                          load->reply->size_bytes, &load->code, &module, &err);
 	if (status != VM_OK) {
 		/* It was valid when it was put: another version of the engine thinks otherwise. */
 		errmap_module(&err, &load->problem);
@@ -361,10 +360,53 @@ decode(struct job *job)
 			rpc_problem_set(&load->problem, RPC_OUT_OF_MEMORY,
 			                "no memory to link the module");
 		else
-			artifacts_load(load->programs->daemon->artifacts, load->program);
+			artifacts_load(artifacts, load->program);
 		vm_module_unref(module);
 	}
 	post_load(load);
+}
+
+static void
+run_decode(struct job *job)
+{
+	decode((struct load *)((char *)job - offsetof(struct load, decode_job)));
+}
+
+/* True for who ends the last part, and goes on with what both have made. */
+static bool
+is_complete(struct load *load)
+{
+	return atomic_fetch_sub_explicit(&load->parts, 1, memory_order_acq_rel) == 1;
+}
+
+/* A part has ended on a thread that has other things to do. */
+static void
+finish_part(struct load *load)
+{
+	if (!is_complete(load))
+		return;
+	if (load->is_read &&
+	    jobpool_submit(load->programs->daemon->helpers, &load->decode_job, run_decode))
+		return;
+	if (load->is_read)
+		rpc_problem_set(&load->problem, RPC_QUEUE_FULL,
+		                "too many modules wait to be loaded");
+	post_load(load);
+}
+
+/* On a helper. */
+static void
+run_code(struct job *job)
+{
+	struct load *load = (struct load *)((char *)job - offsetof(struct load, code_job));
+
+	artifacts_find_code(load->programs->daemon->artifacts, &load->digest, &load->code);
+	if (!is_complete(load))
+		return;
+	if (load->is_read)
+		decode(load);
+	else
+		post_load(load);
 }
 
 /* On a thread of the store. */
@@ -374,15 +416,11 @@ on_read(void *arg, struct store_reply *reply)
 	struct load *load = arg;
 
 	load->reply = reply;
-	if (reply->error.status != STORE_OK) {
+	load->is_read = reply->error.status == STORE_OK;
+	if (!load->is_read)
 		errmap_store(reply->error.status, reply->error.message, RPC_MODULE_NOT_FOUND,
 		             &load->problem);
-		post_load(load);
-	} else if (!jobpool_submit(load->programs->daemon->helpers, &load->job, decode)) {
-		rpc_problem_set(&load->problem, RPC_QUEUE_FULL,
-		                "too many modules wait to be loaded");
-		post_load(load);
-	}
+	finish_part(load);
 }
 
 void
@@ -406,18 +444,20 @@ programs_load(struct programs *programs, const struct digest *digest,
 	}
 	load->programs = programs;
 	load->digest = *digest;
-	enum store_status status =
-	    store_module_get(programs->daemon->store, digest, true, on_read, load);
-	if (status != STORE_OK) {
-		free(load);
-		errmap_store(status, NULL, RPC_MODULE_NOT_FOUND, &problem);
-		waiter->done(waiter, NULL, &problem);
-		return;
-	}
+	atomic_init(&load->parts, 2);
 	waiter->next = NULL;
 	load->waiters = waiter;
 	load->next = programs->loads;
 	programs->loads = load;
+	/* The code first, which takes longer. Without room for that the module is loaded alone. */
+	if (!jobpool_submit(programs->daemon->helpers, &load->code_job, run_code))
+		finish_part(load);
+	enum store_status status =
+	    store_module_get(programs->daemon->store, digest, true, on_read, load);
+	if (status != STORE_OK) {
+		errmap_store(status, NULL, RPC_MODULE_NOT_FOUND, &load->problem);
+		finish_part(load);
+	}
 }
 
 /* --- making and ending -------------------------------------------------------------------- */

@@ -79,6 +79,9 @@ struct store_options {
 
 struct store;
 
+/* Set SQLite up for this process. Before anything else of it is used; afterwards without effect. */
+void store_set_up(void);
+
 /*
  * Lock the directory, bring the schema up to date (after a backup beside the database), mark
  * invocations that a previous process left unfinished as `lost`, load the map of tags and start

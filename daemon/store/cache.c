@@ -202,7 +202,8 @@ open_both(struct cache *cache)
 	struct db *db = &cache->writer;
 	if (ok) {
 		db = &cache->reader;
-		ok = db_open(db, cache->path, DB_CACHE_READER, &err) == STORE_OK;
+		ok = db_open(db, cache->path, DB_CACHE_READER, &err) == STORE_OK &&
+		     db_prepare(db, SQL_ARTIFACT_FIND) && db_prepare(db, SQL_ARTIFACT_CHUNKS);
 	}
 	if (!ok && db_failed(db))
 		(void)settle(cache, db, "cannot open");

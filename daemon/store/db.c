@@ -200,7 +200,7 @@ static const struct {
 	                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 	                      "PRAGMA secure_delete = OFF; PRAGMA journal_size_limit = 16777216;"
 	                      "PRAGMA cache_size = -4096;" },
-	[DB_CACHE_READER] = { NULL, "PRAGMA query_only = ON; PRAGMA cache_size = -1024;" },
+	[DB_CACHE_READER] = { NULL, "PRAGMA query_only = ON; PRAGMA cache_size = -256;" },
 };
 static const char common_pragmas[] =
     "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
@@ -318,6 +318,12 @@ db_statement(struct db *db, enum sql sql)
 		        sqlite3_prepare_v3(db->handle, sql_texts[sql], -1,
 		                           SQLITE_PREPARE_PERSISTENT, &db->statements[sql], NULL));
 	return db_failed(db) ? NULL : db->statements[sql];
+}
+
+bool
+db_prepare(struct db *db, enum sql sql)
+{
+	return db_statement(db, sql) != NULL;
 }
 
 bool

@@ -39,6 +39,8 @@ struct db {
 
 enum store_status db_open(struct db *db, const char *path, enum db_role role,
 			  struct store_error *err);
+/* Now, and not when it is first used; a failure comes again then. */
+bool db_prepare(struct db *db, enum sql sql);
 /* All of its database; a statement that does not fit the schema fails. */
 bool db_prepare_all(struct db *db);
 void db_close(struct db *db); /* also after a failed db_open(), and for zeroed storage */

@@ -22,12 +22,21 @@ serve(struct reader *reader, struct op *op)
 	op_answer(op);
 }
 
+/* What the first call after a start waits for is ready. */
+static void
+prepare(struct db *db)
+{
+	(void)(db_prepare(db, SQL_MODULE_GET) && db_prepare(db, SQL_CHUNK_LIST));
+	db_clear(db);
+}
+
 static void *
 reader_main(void *arg)
 {
 	struct reader *reader = arg;
 	struct op_queue *queue = &reader->store->reads;
 
+	prepare(&reader->db);
 	for (;;) {
 		struct op *op = op_queue_take(queue, 1, SIZE_MAX, WAKE_US);
 

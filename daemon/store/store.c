@@ -288,6 +288,13 @@ store_new(const struct store_options *options)
 	return store;
 }
 
+/* Without its statistics SQLite allocates without one lock for all connections. */
+void
+store_set_up(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum store_status
 store_open(const struct store_options *options, struct store **out_store, struct store_error *err)
 {

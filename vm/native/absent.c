@@ -69,6 +69,35 @@ vm_module_load_native(struct vm_engine *engine, const uint8_t *bytes, size_t len
 	return vm_module_load(engine, bytes, len, out_module, err);
 }
 
+enum vm_status
+vm_code_open(struct vm_engine *engine, const struct vm_artifact *artifact,
+             const uint8_t key[VM_MAC_KEY_BYTES], struct vm_code **out, struct vm_error *err)
+{
+	(void)engine;
+	(void)artifact;
+	(void)key;
+	(void)out;
+	return no_tier(err);
+}
+
+void
+vm_code_free(struct vm_code *code)
+{
+	(void)code;
+}
+
+enum vm_status
+vm_module_load_code(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+                    const uint8_t *digest, const struct vm_code *code,
+                    struct vm_module **out_module, struct vm_error *out_misfit,
+                    struct vm_error *err)
+{
+	(void)digest;
+	(void)code;
+	(void)no_tier(out_misfit);
+	return vm_module_load(engine, bytes, len, out_module, err);
+}
+
 void
 vm_native_set_debug(unsigned int flags)
 {

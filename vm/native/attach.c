@@ -112,6 +112,13 @@ file_make(const uint8_t *bytes, size_t len)
 	return fd;
 }
 
+/* An artifact that is believed, and fits this process; a file keeps its bytes. */
+struct vm_code {
+	struct vm_engine *engine; /* whose memory this is */
+	struct artifact_header header;
+	int fd;
+};
+
 /*
  * The file of a large artifact is written by a thread of its own, while the caller computes the
  * MAC: each takes about as long as the other.
@@ -188,17 +195,13 @@ pages_map(uint8_t *at, const struct artifact_header *h, int fd)
 }
 
 static enum vm_status
-artifact_map(struct writer *writer, const struct artifact_header *h, const uint8_t **out,
-             struct vm_error *err)
+artifact_map(const struct vm_code *code, const uint8_t **out, struct vm_error *err)
 {
-	int fd = writer_finish(writer);
-
-	if (fd < 0)
-		return refused(err, "no sealed file in memory");
+	const struct artifact_header *h = &code->header;
 	uint8_t *at = codespace_take(h->size_bytes);
 	if (at == NULL)
 		return refused(err, "no room in the range of addresses for code");
-	if (!pages_map(at, h, fd)) {
+	if (!pages_map(at, h, code->fd)) {
 		enum vm_status st =
 		    refused(err, "the system does not allow to execute a file in memory");
 
@@ -249,12 +252,18 @@ host_check(const struct artifact_header *h, struct vm_error *err)
 }
 
 static bool
+is_digest_of(const uint8_t digest[VM_DIGEST_BYTES], const struct artifact_header *h)
+{
+	return memcmp(digest, h->module, VM_DIGEST_BYTES) == 0;
+}
+
+static bool
 is_of(const struct artifact_header *h, struct vm_module *module)
 {
 	uint8_t digest[VM_DIGEST_BYTES];
 
 	vm_module_digest(module, digest);
-	return memcmp(digest, h->module, sizeof(digest)) == 0;
+	return is_digest_of(digest, h);
 }
 
 static enum vm_status
@@ -285,20 +294,24 @@ is_narrower(const struct vm_limits *limits, const struct vm_limits *earlier)
 
 /*
  * Load a module without a look at function bodies, if it is the one that the artifact was made of
- * and was then validated as this engine would. Only the module's own copy of the bytes says so:
- * the caller's may change. False: it has to be loaded as any other.
+ * and was then validated as this engine would. Only the module's own copy of the bytes says so,
+ * as the caller's may change, unless he vouches for a digest. False: it has to be loaded as any
+ * other.
  */
 static bool
-load_proven(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+load_proven(struct vm_engine *engine, const uint8_t *bytes, size_t len, const uint8_t *digest,
             const struct artifact_header *h, struct vm_module **out)
 {
 	const struct load_proof proof = { h->features_used, h->features_seen };
 	struct vm_module *module;
 
-	if ((h->features_seen & ~engine->features) != 0 ||
+	if ((digest != NULL && !is_digest_of(digest, h)) ||
+	    (h->features_seen & ~engine->features) != 0 ||
 	    is_narrower(&engine->limits, &h->limits) ||
 	    load_module(engine, bytes, len, &proof, &module, NULL) != VM_OK)
 		return false;
+	if (digest != NULL)
+		digest_keep(module, digest);
 	if (!is_of(h, module)) {
 		vm_module_unref(module);
 		return false;
@@ -322,16 +335,16 @@ native_free(void *code)
 
 /* What needs no second look at the bytes once they are mapped. */
 static enum vm_status
-native_new(struct vm_module *module, struct writer *writer, const struct artifact_header *h,
-           struct native_module **out, struct vm_error *err)
+native_new(struct vm_module *module, const struct vm_code *code, struct native_module **out,
+           struct vm_error *err)
 {
 	struct native_module *native = engine_alloc_zeroed(module->engine, 1, sizeof(*native));
 
 	if (native == NULL)
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
 	native->module = module;
-	native->size_bytes = h->size_bytes;
-	enum vm_status st = artifact_map(writer, h, &native->base, err);
+	native->size_bytes = code->header.size_bytes;
+	enum vm_status st = artifact_map(code, &native->base, err);
 	if (st != VM_OK) {
 		engine_free(module->engine, native);
 		return st;
@@ -374,10 +387,64 @@ artifact_open(const struct vm_artifact *artifact, const uint8_t key[VM_MAC_KEY_B
 	return st == VM_OK ? host_check(out, err) : st;
 }
 
-static enum vm_status
-attach(struct vm_module *module, struct writer *writer, const struct artifact_header *h,
-       struct vm_error *err)
+static void
+code_clear(struct vm_code *code)
 {
+	(void)close(code->fd);
+}
+
+/* Nothing to clear after a failure. */
+static enum vm_status
+code_init(struct vm_code *code, const struct vm_artifact *artifact,
+          const uint8_t key[VM_MAC_KEY_BYTES], struct vm_error *err)
+{
+	struct writer writer;
+
+	writer_start(&writer, artifact->bytes, artifact->size_bytes);
+	enum vm_status st = artifact_open(artifact, key, &code->header, err);
+	if (st == VM_OK && writer_finish(&writer) < 0)
+		st = refused(err, "no sealed file in memory");
+	if (st != VM_OK) {
+		writer_clear(&writer);
+		return st;
+	}
+	code->fd = writer.fd;
+	return VM_OK;
+}
+
+enum vm_status
+vm_code_open(struct vm_engine *engine, const struct vm_artifact *artifact,
+             const uint8_t key[VM_MAC_KEY_BYTES], struct vm_code **out, struct vm_error *err)
+{
+	struct vm_code *code = engine_alloc_zeroed(engine, 1, sizeof(*code));
+
+	if (code == NULL)
+		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
+	enum vm_status st = code_init(code, artifact, key, err);
+	if (st != VM_OK) {
+		engine_free(engine, code);
+		return st;
+	}
+	code->engine = vm_engine_ref(engine);
+	*out = code;
+	return VM_OK;
+}
+
+void
+vm_code_free(struct vm_code *code)
+{
+	if (code == NULL)
+		return;
+	struct vm_engine *engine = code->engine;
+	code_clear(code);
+	engine_free(engine, code);
+	vm_engine_unref(engine);
+}
+
+static enum vm_status
+attach(struct vm_module *module, const struct vm_code *code, struct vm_error *err)
+{
+	const struct artifact_header *h = &code->header;
 	struct native_module *native = NULL;
 	void *none = NULL;
 	enum vm_status st = module_check(module, h, err);
@@ -385,7 +452,7 @@ attach(struct vm_module *module, struct writer *writer, const struct artifact_he
 	if (st == VM_OK)
 		st = trap_install_native(module->engine->stop_signal, err);
 	if (st == VM_OK)
-		st = native_new(module, writer, h, &native, err);
+		st = native_new(module, code, &native, err);
 	if (st != VM_OK)
 		return st;
 
@@ -407,15 +474,33 @@ vm_module_attach(struct vm_module *module, const uint8_t *artifact, size_t len,
                  struct vm_error *err)
 {
 	const struct vm_artifact kept = { artifact, len, mac };
-	struct artifact_header h;
-	struct writer writer;
+	struct vm_code code;
+	enum vm_status st = code_init(&code, &kept, key, err);
 
-	writer_start(&writer, artifact, len);
-	enum vm_status st = artifact_open(&kept, key, &h, err);
-	if (st == VM_OK)
-		st = attach(module, &writer, &h, err);
-	writer_clear(&writer);
+	if (st != VM_OK)
+		return st;
+	st = attach(module, &code, err);
+	code_clear(&code);
 	return st;
+}
+
+enum vm_status
+vm_module_load_code(struct vm_engine *engine, const uint8_t *bytes, size_t len,
+                    const uint8_t *digest, const struct vm_code *code,
+                    struct vm_module **out_module, struct vm_error *out_misfit,
+                    struct vm_error *err)
+{
+	struct vm_module *module = NULL;
+
+	if (!load_proven(engine, bytes, len, digest, &code->header, &module)) {
+		enum vm_status st = vm_module_load(engine, bytes, len, &module, err);
+		if (st != VM_OK)
+			return st;
+	}
+	if (attach(module, code, out_misfit) == VM_OK && out_misfit != NULL)
+		out_misfit->status = VM_OK;
+	*out_module = module;
+	return VM_OK;
 }
 
 enum vm_status
@@ -424,22 +509,12 @@ vm_module_load_native(struct vm_engine *engine, const uint8_t *bytes, size_t len
                       struct vm_module **out_module, struct vm_error *out_misfit,
                       struct vm_error *err)
 {
-	struct vm_module *module = NULL;
-	enum vm_status st = VM_OK;
-	struct artifact_header h;
-	struct writer writer;
+	struct vm_code code;
 
-	writer_start(&writer, artifact->bytes, artifact->size_bytes);
-	enum vm_status fits = artifact_open(artifact, key, &h, out_misfit);
-	if (fits != VM_OK || !load_proven(engine, bytes, len, &h, &module))
-		st = vm_module_load(engine, bytes, len, &module, err);
-	if (st == VM_OK && fits == VM_OK)
-		fits = attach(module, &writer, &h, out_misfit);
-	writer_clear(&writer);
-	if (st != VM_OK)
-		return st;
-	if (fits == VM_OK && out_misfit != NULL)
-		out_misfit->status = VM_OK;
-	*out_module = module;
-	return VM_OK;
+	if (code_init(&code, artifact, key, out_misfit) != VM_OK)
+		return vm_module_load(engine, bytes, len, out_module, err);
+	enum vm_status st =
+	    vm_module_load_code(engine, bytes, len, NULL, &code, out_module, out_misfit, err);
+	code_clear(&code);
+	return st;
 }

@@ -7,6 +7,7 @@
 #include "vm/core/module.h"
 #include "vm/native.h"
 #include "vm/native/build.h"
+#include "vm/native/native.h"
 
 /* States of vm_module.digest. */
 enum { DIGEST_NONE, DIGEST_WRITING, DIGEST_READY };
@@ -22,20 +23,26 @@ sha256(const uint8_t *bytes, size_t len, uint8_t out[VM_DIGEST_BYTES])
 }
 
 void
-vm_module_digest(struct vm_module *module, uint8_t out[VM_DIGEST_BYTES])
+digest_keep(struct vm_module *module, const uint8_t digest[VM_DIGEST_BYTES])
 {
 	int none = DIGEST_NONE;
 
+	if (atomic_compare_exchange_strong(&module->digest_state, &none, DIGEST_WRITING)) {
+		memcpy(module->digest, digest, VM_DIGEST_BYTES);
+		atomic_store_explicit(&module->digest_state, DIGEST_READY, memory_order_release);
+	}
+}
+
+void
+vm_module_digest(struct vm_module *module, uint8_t out[VM_DIGEST_BYTES])
+{
 	if (atomic_load_explicit(&module->digest_state, memory_order_acquire) == DIGEST_READY) {
 		memcpy(out, module->digest, VM_DIGEST_BYTES);
 		return;
 	}
 	/* Threads that meet here all compute it, and the first keeps it. */
 	sha256(module->bytes, module->size, out);
-	if (atomic_compare_exchange_strong(&module->digest_state, &none, DIGEST_WRITING)) {
-		memcpy(module->digest, out, VM_DIGEST_BYTES);
-		atomic_store_explicit(&module->digest_state, DIGEST_READY, memory_order_release);
-	}
+	digest_keep(module, out);
 }
 
 void

@@ -29,6 +29,9 @@ struct native_module {
 	struct native_module *next; /* attach.c's list */
 };
 
+/* The module's digest, from who knows it; whoever comes first keeps his. */
+void digest_keep(struct vm_module *module, const uint8_t digest[VM_DIGEST_BYTES]);
+
 /* An address of the module's code, as an offset in the text; false for others. */
 bool native_text_offset(const struct native_module *native, uintptr_t pc, uint32_t *out_offset);
 

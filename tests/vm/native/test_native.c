@@ -594,6 +594,57 @@ START_TEST(an_invalid_body_is_refused_whatever_code_comes_with_it)
 }
 END_TEST
 
+/* A digest stands for the bytes: one of other bytes proves nothing, and a true one all. */
+START_TEST(a_digest_that_is_vouched_for_says_what_was_validated)
+{
+	const struct vm_artifact kept = { artifact.data, artifact.size_bytes, mac };
+	uint8_t digest[VM_DIGEST_BYTES], found[VM_DIGEST_BYTES];
+	struct vm_module *loaded = NULL;
+	struct vm_error misfit;
+	struct vm_code *code;
+
+	vm_module_digest(module, digest);
+	must(vm_code_open(engine, &kept, key, &code, &err));
+	must(vm_module_load_code(engine, guest_wasm, sizeof(guest_wasm), digest, code, &loaded,
+	                         &misfit, &err));
+	ck_assert_int_eq(misfit.status, VM_OK);
+	vm_module_digest(loaded, found);
+	ck_assert_mem_eq(found, digest, sizeof(found));
+	call_add(loaded, VM_TIER_NATIVE, VM_OK);
+	vm_module_unref(loaded);
+
+	/* The same code once more, for bytes of another digest. */
+	digest[5] ^= 1;
+	must(vm_module_load_code(engine, guest_wasm, sizeof(guest_wasm), digest, code, &loaded,
+	                         &misfit, &err));
+	ck_assert_int_eq(misfit.status, VM_OK); /* the module's own was computed */
+	vm_module_unref(loaded);
+	loaded = NULL;
+	ck_assert_int_eq(vm_module_load_code(engine, invalid_wasm(), sizeof(guest_wasm), digest,
+	                                     code, &loaded, &misfit, &err),
+	                 VM_E_INVALID);
+	ck_assert_int_eq(vm_module_load_code(engine, invalid_wasm(), sizeof(guest_wasm), NULL, code,
+	                                     &loaded, &misfit, &err),
+	                 VM_E_INVALID);
+	ck_assert_ptr_null(loaded);
+	vm_code_free(code);
+}
+END_TEST
+
+START_TEST(code_that_does_not_fit_is_not_opened)
+{
+	const struct vm_artifact kept = { artifact.data, artifact.size_bytes, mac };
+	struct vm_code *code = NULL;
+
+	mac[3] ^= 1;
+	ck_assert_int_eq(vm_code_open(engine, &kept, key, &code, &err), VM_E_MALFORMED);
+	artifact.data[offsetof(struct artifact_header, build)] ^= 1;
+	vm_artifact_mac(key, artifact.data, artifact.size_bytes, mac);
+	ck_assert_int_eq(vm_code_open(engine, &kept, key, &code, &err), VM_E_NOT_FOUND);
+	ck_assert_ptr_null(code);
+}
+END_TEST
+
 START_TEST(code_that_does_not_fit_is_left_out)
 {
 	struct vm_module *loaded;
@@ -908,6 +959,8 @@ unit_suite(void)
 	tcase_add_loop_test(keep, what_does_not_fit_is_refused, 0, COUNT_OF(fit_cases));
 	tcase_add_test(keep, a_module_loaded_with_its_code_is_as_if_validated);
 	tcase_add_test(keep, an_invalid_body_is_refused_whatever_code_comes_with_it);
+	tcase_add_test(keep, a_digest_that_is_vouched_for_says_what_was_validated);
+	tcase_add_test(keep, code_that_does_not_fit_is_not_opened);
 	tcase_add_test(keep, code_that_does_not_fit_is_left_out);
 	tcase_add_test(keep, limits_and_features_hold_with_code_too);
 	tcase_add_test(keep, a_processor_without_a_feature_does_not_run_code_that_has_it);

@@ -103,6 +103,31 @@ VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_load_native(
     const uint8_t key[VM_MAC_KEY_BYTES], struct vm_module **out_module, struct vm_error *out_misfit,
     struct vm_error *err);
 
+/*
+ * An artifact that has been checked: its MAC is right, build and processor fit, and its bytes are in
+ * memory that nobody can change. It can be opened on one thread while another gets the module.
+ *
+ * Returns what vm_module_attach does, but for what needs the module.
+ */
+struct vm_code;
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_code_open(struct vm_engine *engine,
+                                                    const struct vm_artifact *artifact,
+                                                    const uint8_t key[VM_MAC_KEY_BYTES],
+                                                    struct vm_code **out, struct vm_error *err);
+VM_EXPORT void vm_code_free(struct vm_code *code); /* NULL is fine */
+
+/*
+ * vm_module_load_native with code that is open already, and stays the caller's.
+ *
+ * With a digest (VM_DIGEST_BYTES; NULL: it is computed) the caller vouches that it is the SHA-256 of
+ * these bytes, and that nobody changes them while this runs: both have to be certain, since it is
+ * all that says which bytes were validated when the code was made.
+ */
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_load_code(
+    struct vm_engine *engine, const uint8_t *bytes, size_t len, const uint8_t *digest,
+    const struct vm_code *code, struct vm_module **out_module, struct vm_error *out_misfit,
+    struct vm_error *err);
+
 /* Whether instances in a store of that variant can be native. */
 VM_EXPORT bool vm_module_has_native(const struct vm_module *module, bool metered);
 
