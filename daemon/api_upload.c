@@ -3,7 +3,8 @@
  *
  * The digest is computed while the bytes arrive, so a module that is known is answered without
  * decoding it again. A new one is decoded and validated on a helper, then handed to the store;
- * only when the store says that it is durable the client hears 201.
+ * only when the store says that it is durable the client hears 201. What comes in the text format is
+ * made binary on a helper first: the binary is the module, and its digest the one that counts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct upload {
 
 	/* while the body arrives */
 	struct multipart *form; /* NULL: the body is the module */
+	bool is_text;           /* the body is a module in the text format */
 	bool has_module_part;
 	struct digest_state body_state;   /* of all bytes, for Content-Digest */
 	struct digest_state module_state; /* of the module's part of a form */
@@ -137,11 +139,13 @@ begin_form(struct upload *upload)
 static bool
 begin_type(struct upload *upload)
 {
-	static const char *const types[] = { "application/wasm", "multipart/form-data" };
-	size_t count = upload->kind == UPLOAD_POST ? 2 : 1;
-	int type = api_content_type(upload->request, types, count, false);
+	/* A form only for uploads; what is put by digest is bytes. */
+	static const char *const types[] = { "application/wasm", "text/wat", "multipart/form-data" };
+	static const size_t counts[] = { [UPLOAD_POST] = 3, [UPLOAD_PUT] = 1, [UPLOAD_VALIDATE] = 2 };
+	int type = api_content_type(upload->request, types, counts[upload->kind], false);
 
-	return type == 0 || (type == 1 && begin_form(upload));
+	upload->is_text = type == 1;
+	return type == 0 || type == 1 || (type == 2 && begin_form(upload));
 }
 
 static bool
@@ -443,6 +447,10 @@ reply_verdict(struct upload *upload)
 			rpc_member_uint(&w, "offset", problem->items[0].offset);
 		if (problem->item_count > 0 && problem->items[0].function != RPC_NO_FUNCTION)
 			rpc_member_uint(&w, "function", problem->items[0].function);
+		if (problem->item_count > 0 && problem->items[0].line > 0) {
+			rpc_member_uint(&w, "line", problem->items[0].line);
+			rpc_member_uint(&w, "column", problem->items[0].column);
+		}
 	}
 	rpc_write_object_end(&w);
 	api_reply_json(r, 200, &w);
@@ -473,15 +481,21 @@ run_examine(struct job *job)
 }
 
 static void
-submit(struct upload *upload)
+submit_job(struct upload *upload, void (*run)(struct job *job))
 {
 	struct jobpool *helpers = api_daemon(upload->request)->helpers;
 
-	if (!jobpool_submit(helpers, &upload->job, run_examine))
+	if (!jobpool_submit(helpers, &upload->job, run))
 		api_fail_full(upload->request, helpers, "too many modules wait to be validated");
 }
 
-/* --- the body is there -------------------------------------------------------------------- */
+static void
+submit(struct upload *upload)
+{
+	submit_job(upload, run_examine);
+}
+
+/* --- known or new ------------------------------------------------------------------------- */
 
 static void
 on_looked(struct request *r, struct store_call *call)
@@ -507,6 +521,66 @@ look_up(struct upload *upload)
 		store_call_check(call, store_module_get(api_daemon(r)->store, &upload->digest,
 		                                        false, store_call_answer, call));
 }
+
+/* The module is in binary form, with its digest. */
+static void
+proceed(struct upload *upload)
+{
+	if (upload->kind == UPLOAD_VALIDATE)
+		submit(upload);
+	else
+		look_up(upload);
+}
+
+/* --- text --------------------------------------------------------------------------------- */
+
+static void
+on_parsed(struct letter *letter)
+{
+	struct upload *upload = (struct upload *)letter;
+
+	if (upload->code == RPC_OK)
+		proceed(upload);
+	else
+		on_examined(letter); /* a verdict, or a problem */
+}
+
+/* On a helper: the binary takes the place of the text. */
+static void
+parse_text(struct upload *upload)
+{
+	struct vm_engine *engine = api_daemon(upload->request)->engine;
+	struct vm_error err;
+	uint8_t *binary;
+	size_t len;
+
+	if (vm_text_parse(engine, upload->bytes, upload->len, VM_TEXT_NAMES, &binary, &len, &err) !=
+	    VM_OK) {
+		upload->code = errmap_text(&err, upload->bytes, upload->len, &upload->problem);
+		return;
+	}
+	free(upload->bytes);
+	upload->bytes = malloc(len);
+	upload->len = len;
+	if (upload->bytes != NULL)
+		memcpy(upload->bytes, binary, len);
+	else
+		upload->code = rpc_problem_set(&upload->problem, RPC_OUT_OF_MEMORY,
+		                               "no memory for the module");
+	digest_of(binary, len, &upload->digest);
+	vm_text_free(engine, binary);
+}
+
+static void
+run_parse_text(struct job *job)
+{
+	struct upload *upload = (struct upload *)((char *)job - offsetof(struct upload, job));
+
+	parse_text(upload);
+	mailbox_post(&api_daemon(upload->request)->mailbox, &upload->letter, on_parsed);
+}
+
+/* --- the body is there -------------------------------------------------------------------- */
 
 /* Digests of what has arrived, against what was promised. */
 static bool
@@ -557,10 +631,10 @@ upload_finish(struct request *r)
 	upload->bytes = request_take_body(r);
 	if (upload->bytes == NULL)
 		request_fail(r, RPC_OUT_OF_MEMORY, "no memory for the module");
-	else if (upload->kind == UPLOAD_VALIDATE)
-		submit(upload);
+	else if (upload->is_text)
+		submit_job(upload, run_parse_text);
 	else
-		look_up(upload);
+		proceed(upload);
 }
 
 void

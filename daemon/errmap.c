@@ -54,6 +54,25 @@ errmap_module(const struct vm_error *err, struct rpc_problem *problem)
 	return code;
 }
 
+enum rpc_code
+errmap_text(const struct vm_error *err, const char *text, size_t len, struct rpc_problem *problem)
+{
+	enum rpc_code code = rpc_problem_set(problem, module_code(err->status), "%s", err->message);
+	uint64_t line;
+	uint64_t column;
+
+	if (err->offset == VM_NO_OFFSET)
+		return code;
+	struct rpc_problem_item *item = rpc_problem_add(problem, "%s", err->message);
+	if (item == NULL)
+		return code;
+	vm_text_position(text, len, err->offset, &line, &column);
+	item->offset = err->offset;
+	item->line = (uint32_t)line;
+	item->column = (uint32_t)column;
+	return code;
+}
+
 enum rpc_state
 errmap_outcome(enum vm_status status, const struct vm_error *err)
 {

@@ -17,6 +17,10 @@
 /* A module that could not be loaded or linked, with offset and function. Returns its code. */
 enum rpc_code errmap_module(const struct vm_error *err, struct rpc_problem *problem);
 
+/* A module in the text format that could not be parsed, with line and column. Returns its code. */
+enum rpc_code errmap_text(const struct vm_error *err, const char *text, size_t len,
+                          struct rpc_problem *problem);
+
 /* How a call that returned status ended; VM_OK is RPC_RETURNED. */
 enum rpc_state errmap_outcome(enum vm_status status, const struct vm_error *err);
 

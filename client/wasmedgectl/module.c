@@ -14,6 +14,7 @@
 #include "rpc/digest.h"
 
 #define WASM_TYPE "application/wasm"
+#define WAT_TYPE "text/wat"
 #define DIGEST_LINE_MAX (sizeof("Content-Digest: ") + RPC_CONTENT_DIGEST_MAX)
 
 /* --- upload --- */
@@ -47,6 +48,18 @@ add_digest(struct ctl *ctl, const char *name, struct http_request *request,
 	return 0;
 }
 
+/* A binary begins with NUL; text with white space, a comment or a parenthesis. */
+static const char *
+module_type(FILE *file)
+{
+	int first = getc(file);
+
+	if (first == EOF)
+		return WASM_TYPE;
+	ungetc(first, file);
+	return first != '\0' && strchr(" \t\r\n(;", first) != NULL ? WAT_TYPE : WASM_TYPE;
+}
+
 /* Let the request's body be the module in a file ("-": standard input). */
 static int
 open_module(struct ctl *ctl, const char *name, struct http_request *request,
@@ -54,7 +67,10 @@ open_module(struct ctl *ctl, const char *name, struct http_request *request,
 {
 	int code = ctl_open_body(ctl, name, WASM_TYPE, request);
 
-	return code != 0 ? code : add_digest(ctl, name, request, digest_line);
+	if (code != 0)
+		return code;
+	request->content_type = module_type(request->body_file);
+	return add_digest(ctl, name, request, digest_line);
 }
 
 static int

@@ -239,6 +239,16 @@ def test_interrupt_stops_the_guest(d):
     wait_for(lambda: not running(d), 5, "the end of the call")
 
 
+def test_push_text(d):
+    text = b'(func (export "f") (result i32) (i32.const 7))'
+    path = write(d, "module.wat", text)
+    ctl(d, "validate", path)
+    ctl(d, "module", "push", path, "--tag", "demo/text:1")
+    equal(ctl(d, "invoke", "demo/text:1", "f").text().strip(), "7")
+    ctl(d, "module", "push", "-", stdin=text)
+    ctl(d, "module", "push", write(d, "bad.wat", b"(fun)"), code=1, err="line 1, column 2")
+
+
 def test_run(d):
     push(d, STREAMS, "demo/streams:1")
     push(d, CAT, "demo/cat:1")

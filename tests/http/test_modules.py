@@ -60,6 +60,48 @@ def test_upload_as_form(d):
         problem(reply, 400, "bad-multipart")
 
 
+WAT = {"Content-Type": "text/wat"}
+ADD = '''(module (func $add (export "add") (param i32 i32) (result i32)
+  (i32.add (local.get 0) (local.get 1)))
+  (func $"\u00e4" (export "trap") (unreachable)))'''
+
+
+def test_upload_as_text(d):
+    reply = d.request("POST", "/v1/modules?tag=demo/text:1", ADD.encode(), WAT)
+    equal(reply.status, 201, reply)
+    digest = reply.json()["digest"]
+    binary = d.request("GET", "/v1/modules/" + digest, headers={"Accept": "application/wasm"}).body
+    equal(binary[:8], b"\0asm\1\0\0\0")
+    equal(digest, digest_of(binary))
+    equal(reply.json()["size"], len(binary))
+    equal(d.invoke("demo/text:1", "add", [2, 40]).json()["results"][0]["value"], 42)
+    frames = d.invoke("demo/text:1", "trap").json()["trap"]["backtrace"]
+    equal(frames[0]["name"], "\u00e4")
+    # known as text and as the bytes that it stands for
+    equal(d.request("POST", "/v1/modules", ADD.encode(), WAT).status, 200)
+    equal(d.request("POST", "/v1/modules", binary, WASM).status, 200)
+    # the digest of what is sent is that of the text
+    promise = b64(hashlib.sha256(ADD.encode()).digest())
+    headers = dict(WAT, **{"Content-Digest": "sha-256=:%s:" % promise})
+    equal(d.request("POST", "/v1/modules", ADD.encode(), headers).status, 200)
+
+
+def test_errors_in_text_have_line_and_column(d):
+    text = b"(module\n  (func (i32.adx)))"
+    document = problem(d.request("POST", "/v1/modules", text, WAT), 422, "module-malformed")
+    place = document["errors"][0]
+    equal((place["line"], place["column"], place["offset"]), (2, 10, 17))
+    check("i32.adx" in document["detail"], document)
+    verdict = d.request("POST", "/v1/validate", text, WAT).json()
+    equal((verdict["valid"], verdict["line"], verdict["column"]), (False, 2, 10))
+    # what is well-formed and not valid is told as of a binary
+    problem(d.request("POST", "/v1/modules", b"(func (result i32))", WAT), 422, "module-invalid")
+    problem(d.request("POST", "/v1/modules", b"\xff", WAT), 422, "module-malformed")
+    problem(d.request("POST", "/v1/modules", b"", WAT), 422, "empty-module")
+    problem(d.request("PUT", "/v1/modules/sha256:" + "0" * 64, b"(module)", WAT), 415,
+            "unsupported-media-type")
+
+
 def test_native_code_of_others_is_listed_and_ignored(d):
     data = module([("f", [], [I32], [], const(1))], custom=[("wasmedge", b"\x7fELF")])
     reply = d.request("POST", "/v1/modules", data, WASM)
