@@ -1,7 +1,11 @@
 /*
- * compile.c - wasmedge compile: a module file with native code at its end.
+ * compile.c - wasmedge compile: a module file with native code at its end; and whatever else calls
+ * the compiler, so that the static program (handover.c) can do without this file.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "client/wasmedge/file.h"
 #include "client/wasmedge/key.h"
@@ -10,6 +14,61 @@
 #include "client/wasmedge/report.h"
 #include "client/wasmedge/section.h"
 #include "client/wasmedge/text.h"
+
+/* --- progress -------------------------------------------------------------------------------- */
+
+enum { BAR_CELLS = 40, BAR_AFTER_MS = 1000, BAR_EVERY_MS = 100 };
+
+struct bar {
+	uint64_t start_ms;
+	uint64_t drawn_ms; /* 0: not yet */
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static bool
+draw_bar(void *env, uint64_t done_bytes, uint64_t total_bytes)
+{
+	static const char cells[BAR_CELLS + 1] = "########################################";
+	struct bar *bar = env;
+	const uint64_t now = now_ms();
+
+	if (now - bar->start_ms < BAR_AFTER_MS || now - bar->drawn_ms < BAR_EVERY_MS ||
+	    total_bytes == 0)
+		return true;
+	const double share =
+	    done_bytes < total_bytes ? (double)done_bytes / (double)total_bytes : 1;
+	const int full = (int)(share * BAR_CELLS);
+	bar->drawn_ms = now;
+	fprintf(stderr, "\rcompiling [%.*s%*s] %3d %%", full, cells, BAR_CELLS - full, "",
+	        (int)(share * 100));
+	return true;
+}
+
+enum vm_status
+native_compile(struct vm_module *module, struct vm_compile_options *options, struct vm_bytes *out,
+               struct vm_error *err)
+{
+	struct bar bar = { .start_ms = now_ms() };
+
+	if (isatty(STDERR_FILENO)) {
+		options->progress_fn = draw_bar;
+		options->progress_env = &bar;
+	}
+	enum vm_status st = vm_compile(module, options, out, err);
+	if (bar.drawn_ms != 0)
+		fputs("\r\x1b[K", stderr); /* the line is empty again */
+	return st;
+}
+
+/* --- compiling ------------------------------------------------------------------------------- */
 
 enum { VARIANTS_MAX = 2 };
 
@@ -24,8 +83,6 @@ struct compilation {
 	uint8_t macs[VARIANTS_MAX][VM_MAC_BYTES];
 	size_t count;
 };
-
-/* --- compiling ------------------------------------------------------------------------------- */
 
 static enum vm_status
 load(struct compilation *c, const char *path, vm_features features, struct vm_error *err)

@@ -70,6 +70,14 @@ done:
 	return st;
 }
 
+bool
+file_is_read_once(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 enum vm_status
 file_read(const char *path, uint64_t bytes_max, uint8_t **out_bytes, size_t *out_len,
           struct vm_error *err)

@@ -5,6 +5,9 @@
 
 #include "vm/vm.h"
 
+/* Is there a pipe or the like, whose contents are gone when they have been read? */
+bool file_is_read_once(const char *path);
+
 /*
  * Read a file of at most bytes_max bytes whole; the caller frees *out_bytes.
  * Returns VM_E_IO (saying why), VM_E_LIMIT, VM_E_NOMEM.

@@ -37,6 +37,13 @@ plugins_load(const struct runner *runner, const struct plugin_options *options,
 	return vm_plugins_load(&config, out, err);
 }
 
+enum vm_status
+plugins_define_imports(struct vm_plugins *plugins, struct vm_linker *linker,
+                       const struct vm_module *module, struct vm_error *err)
+{
+	return vm_plugins_define_imports(plugins, linker, module, err);
+}
+
 /* --- links that failed ---------------------------------------------------------------------- */
 
 static bool
@@ -156,15 +163,16 @@ plugins_explain(struct vm_plugins *plugins, const struct vm_import *import)
 
 /* --- lists ---------------------------------------------------------------------------------- */
 
-void
+int
 plugins_write_versions(const struct runner *runner, const char *path)
 {
 	const struct plugin_options options = { .path = path };
 	struct vm_plugins *plugins;
 	struct vm_error err;
 
+	runner_write_version(runner);
 	if (plugins_load(runner, &options, &plugins, &err) != VM_OK)
-		return; /* memory is short, and the version was what was asked for */
+		return EXIT_DONE; /* memory is short, and the version was what was asked for */
 	for (uint32_t i = 0; i < vm_plugins_count(plugins); i++) {
 		struct vm_plugins_info info;
 
@@ -177,6 +185,7 @@ plugins_write_versions(const struct runner *runner, const char *path)
 		putchar('\n');
 	}
 	vm_plugins_free(plugins);
+	return EXIT_DONE;
 }
 
 /* Names of host modules or operations, as a JSON array. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/wasmedge/file.h"
 #include "client/wasmedge/native.h"
 #include "client/wasmedge/options.h"
 #include "client/wasmedge/plugins.h"
@@ -273,9 +274,9 @@ load_plugins(struct run *run, const char **file, struct vm_error *err)
 	enum vm_status st = plugins_load(run->runner, &options->plugins, &run->plugins, err);
 
 	if (st == VM_OK)
-		st = vm_plugins_define_imports(run->plugins, run->linker, run->module, err);
+		st = plugins_define_imports(run->plugins, run->linker, run->module, err);
 	for (size_t i = 0; st == VM_OK && i < options->module_count; i++)
-		st = vm_plugins_define_imports(run->plugins, run->linker, run->libraries[i], err);
+		st = plugins_define_imports(run->plugins, run->linker, run->libraries[i], err);
 	if (st != VM_OK)
 		*file = NULL; /* it is the options that are wrong */
 	return st;
@@ -308,15 +309,35 @@ start_clock(struct run *run, struct vm_error *err)
 	return vm_store_set_deadline(run->store, run->start_ns + limit_ms * UINT64_C(1000000), err);
 }
 
+/*
+ * A program that may have to hand over does so before it reads a file that can only be read once.
+ * Where there is nobody to hand over to, it gets as far as it can.
+ */
+static void
+hand_over_pipes(const struct run *run)
+{
+	const struct run_options *options = run->options;
+	struct vm_error err;
+
+	if (run->runner->hand_over == NULL)
+		return;
+	bool has_pipe = file_is_read_once(run->file);
+	for (size_t i = 0; i < options->module_count; i++)
+		has_pipe = has_pipe || file_is_read_once(options->modules[i].path);
+	if (has_pipe)
+		(void)run->runner->hand_over(&err);
+}
+
 static enum vm_status
 load_modules(struct run *run, const char **file, struct vm_error *err)
 {
 	const struct run_options *options = run->options;
 	const struct native_options native = { options->tier, is_metered(options),
 		                               options->verbose };
+
+	hand_over_pipes(run);
 	enum vm_status st =
 	    native_load_file(run->engine, run->file, &native, &run->module, err);
-
 	for (size_t i = 0; st == VM_OK && i < options->module_count; i++) {
 		*file = options->modules[i].path;
 		st = native_load_file(run->engine, *file, &native, &run->libraries[i], err);
@@ -365,6 +386,9 @@ set_up(struct run *run)
 		st = load_plugins(run, &file, &err);
 	if (st == VM_OK && needs_wasi(run))
 		st = attach_wasi(run, &err);
+	/* From here on we are the ones who finish this: see handover.c. */
+	if (st == VM_OK)
+		fflush(stderr);
 	if (st == VM_OK)
 		st = start_clock(run, &err);
 	if (st == VM_OK)

@@ -50,6 +50,12 @@ run_command_line(struct runner *runner, int argc, char *const *argv)
 	return code;
 }
 
+void
+runner_write_version(const struct runner *runner)
+{
+	printf("%s version %s\n", runner->program->name, vm_version());
+}
+
 /* What was printed has to have arrived before we claim success. */
 static int
 flush_output(int code)
@@ -74,9 +80,7 @@ runner_main(struct runner *runner, int argc, char *const *argv)
 		print_help(program);
 		return flush_output(EXIT_DONE);
 	case OPTIONS_VERSION:
-		printf("%s version %s\n", program->name, vm_version());
-		plugins_write_versions(runner, plugin_path);
-		return flush_output(EXIT_DONE);
+		return flush_output(plugins_write_versions(runner, plugin_path));
 	case OPTIONS_NONE:
 		break;
 	}

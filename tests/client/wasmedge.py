@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ SOURCE = os.environ.get("top_srcdir", ".")
 PROGRAM = os.path.abspath(os.path.join(BUILD, "wasmedge"))
 GUESTS = os.path.abspath(os.path.join(BUILD, "tests", "guests"))
 PLUGINS = os.path.abspath(os.path.join(BUILD, "plugins", ".libs"))
+# What the static program hands over to; not there where wasmedge is one dynamic program.
+WHOLE = os.path.abspath(os.path.join(BUILD, "client", "wasmedge", "wasmedge"))
 TIMEOUT_S = 60
 
 
@@ -39,8 +42,8 @@ class Done:
         return self
 
 
-def run(*words, stdin=b"", env=None):
-    return Done(subprocess.run([PROGRAM, *words], input=stdin, stdout=subprocess.PIPE,
+def run(*words, stdin=b"", env=None, program=PROGRAM):
+    return Done(subprocess.run([program, *words], input=stdin, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, timeout=TIMEOUT_S, env=env, check=False))
 
 
@@ -690,6 +693,111 @@ def test_completion_scripts_are_understood():
         assert "memory-page-limit" in run("completion", shell).is_(0).out
 
 
+# --- the static program and the whole one -------------------------------------------------------
+
+
+class Alone:
+    """A copy of the static program where the whole one is not found; or is, with_whole."""
+
+    def __init__(self, with_whole=False, env=None):
+        self.folder = tempfile.TemporaryDirectory()
+        self.program = os.path.join(self.folder.name, "wasmedge")
+        self.env = env
+        shutil.copy(PROGRAM, self.program)
+        if with_whole:
+            os.makedirs(os.path.join(self.folder.name, "client", "wasmedge"))
+            os.symlink(WHOLE, os.path.join(self.folder.name, "client", "wasmedge", "wasmedge"))
+
+    def run(self, *words, **kwargs):
+        return run(*words, program=self.program, **dict({"env": self.env}, **kwargs))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.folder.cleanup()
+
+
+def is_installed(alone):
+    """Would the copy find a whole program where this build is going to be installed?"""
+    return alone.run("plugins").code == 0
+
+
+def static_test_what_needs_no_libraries_needs_no_other_program():
+    with Alone() as alone, Folder(library=LIBRARY) as files:
+        alone.run(guest("hello")).is_(0, "hello, world\n")
+        alone.run(files["library"], "inc", "1").is_(0, "2\n")
+        alone.run("--module", "lib:" + files["library"], files["library"], "inc", "1").is_(0)
+        alone.run("/dev/stdin", "inc", "1", stdin=LIBRARY).is_(0, "2\n")
+        alone.run("validate", guest("hello")).is_(0)
+        assert alone.run("parse", guest("hello")).is_(0).out == run("parse", guest("hello")).out
+        alone.run("completion", "bash").is_(0)
+        assert alone.run("--help").is_(0).out == run("--help").out
+        assert alone.run("compile", "--help").is_(0).out == run("compile", "--help").out
+        alone.run("--bad-option").is_(1).says("bad-option")
+
+
+def static_test_missing_whole_program_is_named():
+    with Alone() as alone, Folder(loud=importer("demo", "shout")) as files:
+        if is_installed(alone):
+            return "the whole program is installed on this machine"
+        words = (("plugins",), ("-v",), ("compile", guest("hello"), files["out"]),
+                 ("--tier", "native", guest("hello")), (files["loud"], "f", "0", "0"),
+                 ("--plugin-option", "a.b=c", guest("hello")))
+        for line in words:
+            done = alone.run(*line)
+            done.is_(1).says(r"/wasmedge cannot be run \(No such file or directory\)")
+            assert "hello" not in done.out, done.out
+        assert alone.run("--version").out == run("--version").out.splitlines(True)[0]
+        assert not os.path.exists(files["out"])
+    return None
+
+
+def static_test_whole_program_takes_over_where_it_is_needed():
+    with Alone(with_whole=True, env=dict(os.environ, WASMEDGE_PLUGIN_PATH=PLUGINS)) as both, \
+            Folder(loud=importer("demo", "shout"), library=LIBRARY) as files:
+        assert PLUGINS in both.run("-v").is_(0).out
+        assert "example" in both.run("plugins").is_(0).out
+        for words, stdin in (((files["loud"],), b""), (("/dev/stdin",), read(files["loud"])),
+                             (("--module", "lib:/dev/stdin", files["loud"]), LIBRARY)):
+            done = both.run("--verbose", *words, "f", "0", "0", stdin=stdin)
+            done.is_(134).says("text: 0 bytes at 0x0 are outside of the memory")
+            # what was said before is said once
+            assert done.err.count("loud.wasm: the file has no native code") == (
+                words[-1] == files["loud"]), done.err
+
+
+def native_static_test_compiler_is_in_the_whole_program():
+    with Native() as native, Alone(with_whole=True, env=native.env) as both:
+        done = both.run("--verbose", "--tier", "native", guest("hello")).is_(
+            0, "hello, world\n").says("compiled now")
+        assert done.err.count("has no native code") == 1, done.err
+        both.run("--tier", "native", "/dev/stdin", stdin=read(guest("hello"))).is_(
+            0, "hello, world\n")
+        # one module has its code, the other has to be compiled
+        both.run("--verbose", "--tier", "native", "--module", "calc:" + guest("calc"),
+                 native.compile("hello")).is_(0, "hello, world\n").says(
+                     "hello.wasm: runs as native code of the file",
+                     "calc.wasm: runs as native code compiled now")
+
+
+def native_static_test_native_code_runs_in_the_static_program():
+    with Native() as native, Alone(env=native.env) as alone:
+        calc, loop, files = (native.compile(stem) for stem in ("calc", "loop", "files"))
+        alone.run("--verbose", "--tier", "native", calc, "fib", "20").is_(0, "6765\n").says(
+            "runs as native code of the file")
+        alone.run(calc, "div", "1", "0").is_(134).says("integer divide by zero", "<divide>")
+        start = time.monotonic()
+        alone.run("--time-limit", "100", "--reactor", loop, "spin").is_(134).says(
+            "deadline exceeded")
+        assert 0.09 < time.monotonic() - start < 5
+        os.mkdir(native.folder["box"])
+        write(os.path.join(native.folder["box"], "in.txt"), b"text\n")
+        alone.run("--dir", "/:" + native.folder["box"], files, "upper", "/in.txt",
+                  "/out.txt").is_(0)
+        assert read(os.path.join(native.folder["box"], "out.txt")) == b"TEXT\n"
+
+
 def main():
     tests = [(n, f) for n, f in sorted(globals().items()) if n.startswith("test_")]
     if not os.path.exists(guest("hello")):
@@ -697,7 +805,11 @@ def main():
         print("0 passed, 0 failed, %d skipped" % len(tests))
         return 77
     natives = [(n, f) for n, f in sorted(globals().items()) if n.startswith("native_test_")]
-    failed = skipped = 0
+    passed = failed = skipped = 0
+    if os.path.exists(WHOLE):
+        tests += [(n, f) for n, f in sorted(globals().items()) if n.startswith("static_test_")]
+        natives += [(n, f) for n, f in sorted(globals().items())
+                    if n.startswith("native_static_test_")]
     if has_compiler():
         tests += natives
     else:
@@ -705,11 +817,17 @@ def main():
         skipped = len(natives)
     for test_name, test in tests:
         try:
-            test()
+            reason = test()
         except Exception:  # whatever it is, the other tests go on
             failed += 1
             print("%s\n%s" % (test_name, traceback.format_exc()))
-    print("%d passed, %d failed, %d skipped" % (len(tests) - failed, failed, skipped))
+            continue
+        if reason is None:
+            passed += 1
+        else:
+            skipped += 1
+            print("SKIP: %s: %s" % (test_name, reason))
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
     return 1 if failed else 0
 
 
