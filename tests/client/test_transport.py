@@ -103,6 +103,17 @@ def reply(status, body=b"", kind="application/json", fields=""):
             f"{fields}\r\n").encode() + body
 
 
+def event(number, name, data):
+    data = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), data)
+
+
+def ended(answer, *events):
+    """The stream of a run: these events, and the answer in the end."""
+    text = b"".join(event(i + 1, *each) for i, each in enumerate(events))
+    return reply(200, text + event(len(events) + 1, "result", answer), "text/event-stream")
+
+
 def problem(status, code, detail, **more):
     return reply(status, {"type": "/problems/" + code, "title": "T", "status": status,
                           "code": code, "detail": detail, **more}, "application/problem+json")
@@ -239,9 +250,9 @@ def run_on_terminal(args):
 
 
 def test_guest_output(folder):
-    answer = reply(200, {"id": "i", "outcome": "exited", "exit_code": 3,
-                         "stdout": {"text": "\x1b[31mred\x1b[0m\n\tx\n"},
-                         "stderr": {"base64": "AP8K"}})
+    answer = ended({"id": "i", "outcome": "exited", "exit_code": 3,
+                    "stdout": {"text": "\x1b[31mred\x1b[0m\n\tx\n"},
+                    "stderr": {"base64": "AP8K"}})
 
     def send(head, body, connection):
         connection.sendall(answer)
@@ -256,13 +267,36 @@ def test_guest_output(folder):
     check("a terminal gets text", code == 3 and out == b"\\x1b[31mred\\x1b[0m\n\tx\n", out)
 
     nul = b'{"id":"i","outcome":"exited","exit_code":0,"stdout":{"text":"a\\u0000b"}}'
-    Run(folder, reply(200, nul), "run", "a/b").expect("NUL in text", 0, out=b"a\0b")
+    Run(folder, ended(nul), "run", "a/b").expect("NUL in text", 0, out=b"a\0b")
     cut = {"id": "i", "outcome": "exited", "exit_code": 0,
            "stdout": {"text": "abc", "truncated": True, "size": 1000}}
-    Run(folder, reply(200, cut), "run", "a/b").expect("a cut is mentioned", 0,
-                                                      "3 of 1000 bytes", b"abc")
+    Run(folder, ended(cut), "run", "a/b").expect("a cut is mentioned", 0,
+                                                 "3 of 1000 bytes", b"abc")
     bad = {"id": "i", "outcome": "exited", "exit_code": 0, "stdout": {"base64": "%%%"}}
-    Run(folder, reply(200, bad), "run", "a/b").expect("bad base64", 1, "not base64")
+    Run(folder, ended(bad), "run", "a/b").expect("bad base64", 1, "not base64")
+
+
+def test_live_output(folder):
+    def said(text):
+        return {"id": "i", "outcome": "exited", "exit_code": 0, "stdout": {"text": text},
+                "stderr": {"text": "!"}}
+    pieces = [("queued", {}), ("stdout", {"text": "a"}), ("stderr", {"text": "!"}),
+              ("stdout", {"base64": "Yg=="})]
+    run = Run(folder, ended(said("ab"), *pieces), "run", "a/b")
+    run.expect("what came in pieces is shown once", 0, "!", b"ab")
+    check("standard error, too", run.err == "!", run.err)
+    Run(folder, ended(said("abcd"), *pieces), "run", "a/b").expect(
+        "the rest comes from the answer", 0, out=b"abcd")
+    # an event is missing between the pieces: what comes after it is not shown before the end
+    gap = ended(said("axyb"), *pieces).replace(b"id: 4\nevent: stdout", b"id: 7\nevent: stdout")
+    Run(folder, gap, "run", "a/b").expect("a gap is filled from the answer", 0, out=b"axyb")
+    stream = reply(200, event(1, "stdout", {"text": "a"}), "text/event-stream")
+    Run(folder, stream, "run", "a/b").expect("a stream without its end", 7, "broke off", b"a")
+    Run(folder, ended(b"nonsense"), "run", "a/b").expect("an answer that is none", 7, "broke off")
+    Run(folder, ended({"outcome": "trapped", "trap": {"code": "not-a-command", "message": "m"}}),
+        "run", "a/b").expect("a late refusal", 1, "m (422 not-a-command)")
+    Run(folder, ended(said("ab")), "run", "a/b", "-o", "json").expect(
+        "programs get the answer only", 1)
 
 
 def test_raw(folder):
@@ -363,8 +397,8 @@ def test_collect(folder):
             if head.startswith("GET"):
                 connection.sendall(reply(200, b"content", "application/octet-stream"))
             else:
-                connection.sendall(reply(200, {"id": "i", "outcome": "exited", "exit_code": 0,
-                                               "files": [{"path": path, "href": href}]}))
+                connection.sendall(ended({"id": "i", "outcome": "exited", "exit_code": 0,
+                                          "files": [{"path": path, "href": href}]}))
         return answer
     args = ("run", "a/b", "--collect", "/**", "--out", target)
     Run(folder, with_path("/a/b/r.txt"), *args).expect("a file is collected", 0)
@@ -537,7 +571,7 @@ def test_usage():
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for test in (test_statuses, test_broken_replies, test_slow_servers, test_escapes,
-                     test_guest_output, test_raw, test_interrupt, test_lists, test_prefixes,
+                     test_guest_output, test_live_output, test_raw, test_interrupt, test_lists, test_prefixes,
                      test_collect, test_upload, test_events, test_tokens, test_contexts):
             test(folder)
     test_usage()
