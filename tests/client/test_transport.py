@@ -571,8 +571,9 @@ def test_usage():
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for test in (test_statuses, test_broken_replies, test_slow_servers, test_escapes,
-                     test_guest_output, test_live_output, test_raw, test_interrupt, test_lists, test_prefixes,
-                     test_collect, test_upload, test_events, test_tokens, test_contexts):
+                     test_guest_output, test_live_output, test_raw, test_interrupt,
+                     test_lists, test_prefixes, test_collect, test_upload, test_events,
+                     test_tokens, test_contexts):
             test(folder)
     test_usage()
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
