@@ -64,8 +64,8 @@ hand_over(struct vm_error *err)
 	find_whole(path);
 	execv(path, words);
 	return vm_error_set(err, VM_E_IO, VM_NO_OFFSET,
-	                    "the compiler and plug-ins are in a program of their own, and %s cannot "
-	                    "be run (%s): install all of wasmedged",
+	                    "the compiler and plug-ins are in a program of their own, and %s "
+	                    "cannot be run (%s): install all of wasmedged",
 	                    path, strerror(errno));
 }
 
