@@ -272,24 +272,51 @@ attach(struct artifacts *artifacts, struct program *program, const struct cache_
 	return attached(artifacts, program->module, artifact, status, &err);
 }
 
+/* An artifact on its way from the cache to where it is mapped from. */
+struct way {
+	struct artifacts *artifacts;
+	struct vm_code *code; /* of what has come so far, or NULL */
+	struct vm_error err;
+};
+
+static bool
+take_code(void *env, size_t at, const uint8_t *bytes, size_t size_bytes)
+{
+	struct way *way = env;
+
+	if (at == 0) {
+		vm_code_free(way->code);
+		way->code = NULL;
+		if (vm_code_new(way->artifacts->daemon->engine, way->artifacts->key, &way->code,
+		                &way->err) != VM_OK)
+			return false;
+	}
+	return vm_code_add(way->code, bytes, size_bytes, &way->err) == VM_OK;
+}
+
 void
 artifacts_find_code(struct artifacts *artifacts, const struct digest *digest,
                     struct found_code *out)
 {
-	struct vm_error err;
-	uint8_t *bytes = NULL;
+	struct way way = { .artifacts = artifacts };
 
 	*out = (struct found_code){ .code = NULL };
-	if (artifacts->cpu_features == 0 ||
-	    cache_find(artifacts->cache, digest, false, &out->artifact, &bytes) != CACHE_HIT)
+	if (artifacts->cpu_features == 0)
 		return;
-	const struct vm_artifact kept = { bytes, (size_t)out->artifact.size_bytes,
-		                          out->artifact.mac };
-	enum vm_status status =
-	    vm_code_open(artifacts->daemon->engine, &kept, artifacts->key, &out->code, &err);
-	if (status != VM_OK)
-		(void)is_kept(artifacts, &out->artifact, status, &err);
-	free(bytes);
+	enum cache_found found = cache_find_into(artifacts->cache, digest, false, &out->artifact,
+	                                         take_code, &way);
+	if (found == CACHE_HIT) {
+		enum vm_status status = vm_code_seal(way.code, out->artifact.mac, &way.err);
+
+		if (status == VM_OK) {
+			out->code = way.code;
+			return;
+		}
+		(void)is_kept(artifacts, &out->artifact, status, &way.err);
+	} else if (way.err.status != VM_OK) {
+		log_warning("native code cannot be loaded", LOG_STR("reason", way.err.message));
+	}
+	vm_code_free(way.code); /* not all of it, or not right */
 }
 
 void

@@ -91,6 +91,15 @@ enum cache_found {
 enum cache_found cache_find(struct cache *cache, const struct digest *module, bool is_metered,
                             struct cache_artifact *out, uint8_t **out_bytes);
 
+/*
+ * The same piece by piece. take_fn gets the bytes from offset `at` on, while they are there; false:
+ * it cannot take them, which is a miss. At 0 it begins anew, as it does when what was read first
+ * turned out damaged. Only after a hit it has had all.
+ */
+typedef bool cache_take_fn(void *env, size_t at, const uint8_t *bytes, size_t size_bytes);
+enum cache_found cache_find_into(struct cache *cache, const struct digest *module, bool is_metered,
+                                 struct cache_artifact *out, cache_take_fn *take_fn, void *env);
+
 /* An artifact was put to use: it is evicted later than others. */
 void cache_touch(struct cache *cache, int64_t id);
 

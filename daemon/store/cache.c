@@ -407,37 +407,35 @@ artifact_from_row(struct db *db, sqlite3_stmt *row, struct cache_artifact *out)
 	return true;
 }
 
-/* All chunks one behind the other. NULL: they do not make up that size, or a failure. */
-static uint8_t *
-read_chunks(struct db *db, int64_t id, size_t size_bytes)
-{
-	uint8_t *bytes = malloc(size_bytes == 0 ? 1 : size_bytes);
-	sqlite3_stmt *row = bytes == NULL ? NULL : db_bind(db, SQL_ARTIFACT_CHUNKS, "i", id);
-	size_t at = 0;
-	bool ok = row != NULL;
-
-	for (int64_t n = 0; ok && db_row(db, row); n++) {
-		size_t len = (size_t)sqlite3_column_bytes(row, 1);
-		const void *data = sqlite3_column_blob(row, 1);
-		ok = sqlite3_column_int64(row, 0) == n && data != NULL && len <= size_bytes - at;
-		if (ok)
-			memcpy(bytes + at, data, len);
-		else
-			db_end(row);
-		at += len;
-	}
-	if (ok && !db_failed(db) && at == size_bytes)
-		return bytes;
-	free(bytes);
-	return NULL;
-}
-
 /* What became of one look: FOUND_DAMAGED names an artifact that has to go. */
 enum found { FOUND_NONE, FOUND_PINNED, FOUND_HIT, FOUND_DAMAGED };
 
+/* All chunks one behind the other. FOUND_DAMAGED: they do not make up that size. */
+static enum found
+read_chunks(struct db *db, int64_t id, size_t size_bytes, cache_take_fn *take_fn, void *env)
+{
+	sqlite3_stmt *row = db_bind(db, SQL_ARTIFACT_CHUNKS, "i", id);
+	size_t at = 0;
+
+	for (int64_t n = 0; db_row(db, row); n++) {
+		size_t len = (size_t)sqlite3_column_bytes(row, 1);
+		const void *data = sqlite3_column_blob(row, 1);
+		bool fits = sqlite3_column_int64(row, 0) == n && data != NULL &&
+		            len <= size_bytes - at;
+		if (!fits || !take_fn(env, at, data, len)) {
+			db_end(row);
+			return fits ? FOUND_NONE : FOUND_DAMAGED;
+		}
+		at += len;
+	}
+	if (db_failed(db))
+		return FOUND_NONE;
+	return at == size_bytes ? FOUND_HIT : FOUND_DAMAGED;
+}
+
 static enum found
 look(struct cache *cache, struct db *db, const struct digest *module, bool is_metered,
-     struct cache_artifact *out, uint8_t **out_bytes)
+     struct cache_artifact *out, cache_take_fn *take_fn, void *env)
 {
 	sqlite3_stmt *row = db_bind(db, SQL_ARTIFACT_FIND, FIT_FORMAT "t",
 	                            FIT_ARGUMENTS(cache, module), variant_of(is_metered));
@@ -448,18 +446,15 @@ look(struct cache *cache, struct db *db, const struct digest *module, bool is_me
 	db_end(row);
 	if (ok && out->is_pinned)
 		return FOUND_PINNED;
-	uint8_t *bytes =
-	    ok && out->size_bytes > 0 ? read_chunks(db, out->id, (size_t)out->size_bytes) : NULL;
 	out->module = *module; /* as asked for; the row may say anything */
-	if (bytes == NULL)
+	if (!ok || out->size_bytes == 0)
 		return db_failed(db) ? FOUND_NONE : FOUND_DAMAGED;
-	*out_bytes = bytes;
-	return FOUND_HIT;
+	return read_chunks(db, out->id, (size_t)out->size_bytes, take_fn, env);
 }
 
 enum cache_found
-cache_find(struct cache *cache, const struct digest *module, bool is_metered,
-           struct cache_artifact *out, uint8_t **out_bytes)
+cache_find_into(struct cache *cache, const struct digest *module, bool is_metered,
+                struct cache_artifact *out, cache_take_fn *take_fn, void *env)
 {
 	struct cache_artifact artifact;
 
@@ -469,13 +464,10 @@ cache_find(struct cache *cache, const struct digest *module, bool is_metered,
 			return CACHE_MISS;
 		/* One snapshot for the row and its chunks. */
 		db_exec(db, "BEGIN");
-		enum found found = look(cache, db, module, is_metered, &artifact, out_bytes);
+		enum found found = look(cache, db, module, is_metered, &artifact, take_fn, env);
 		db_exec(db, "COMMIT");
-		if (!release_reader(cache) && found == FOUND_HIT) {
-			free(*out_bytes);
-			*out_bytes = NULL;
+		if (!release_reader(cache) && found == FOUND_HIT)
 			found = FOUND_NONE;
-		}
 		if (found == FOUND_HIT)
 			*out = artifact;
 		if (found != FOUND_DAMAGED)
@@ -485,6 +477,34 @@ cache_find(struct cache *cache, const struct digest *module, bool is_metered,
 		cache_discard(cache, &artifact, "its stored bytes are not complete");
 	}
 	return CACHE_MISS;
+}
+
+static bool
+take_all(void *env, size_t at, const uint8_t *bytes, size_t size_bytes)
+{
+	uint8_t **all = env;
+	uint8_t *more = realloc(*all, at + size_bytes + 1);
+
+	if (more == NULL)
+		return false;
+	memcpy(more + at, bytes, size_bytes);
+	*all = more;
+	return true;
+}
+
+enum cache_found
+cache_find(struct cache *cache, const struct digest *module, bool is_metered,
+           struct cache_artifact *out, uint8_t **out_bytes)
+{
+	uint8_t *bytes = NULL;
+	enum cache_found found =
+	    cache_find_into(cache, module, is_metered, out, take_all, &bytes);
+
+	if (found == CACHE_HIT)
+		*out_bytes = bytes;
+	else
+		free(bytes);
+	return found;
 }
 
 bool

@@ -70,13 +70,29 @@ vm_module_load_native(struct vm_engine *engine, const uint8_t *bytes, size_t len
 }
 
 enum vm_status
-vm_code_open(struct vm_engine *engine, const struct vm_artifact *artifact,
-             const uint8_t key[VM_MAC_KEY_BYTES], struct vm_code **out, struct vm_error *err)
+vm_code_new(struct vm_engine *engine, const uint8_t key[VM_MAC_KEY_BYTES], struct vm_code **out,
+            struct vm_error *err)
 {
 	(void)engine;
-	(void)artifact;
 	(void)key;
 	(void)out;
+	return no_tier(err);
+}
+
+enum vm_status
+vm_code_add(struct vm_code *code, const uint8_t *bytes, size_t len, struct vm_error *err)
+{
+	(void)code;
+	(void)bytes;
+	(void)len;
+	return no_tier(err);
+}
+
+enum vm_status
+vm_code_seal(struct vm_code *code, const uint8_t mac[VM_MAC_BYTES], struct vm_error *err)
+{
+	(void)code;
+	(void)mac;
 	return no_tier(err);
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <nettle/hmac.h>
 #include <nettle/memops.h>
 #include <pthread.h>
 #include <signal.h>
@@ -88,21 +89,32 @@ write_all(int fd, const uint8_t *bytes, size_t len)
 	return true;
 }
 
-/* A file of the bytes that cannot change any more; -1 when the system refuses. */
 static int
-file_make(const uint8_t *bytes, size_t len)
+file_open(void)
 {
 	/* Mapping needs no permission to execute the file, and some systems demand that it has
 	 * none; older ones do not know the flag. */
 	const unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd = memfd_create("wasm-code", flags | MFD_NOEXEC_SEAL);
 
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("wasm-code", flags);
-	if (fd < 0)
-		return -1;
-	if (!write_all(fd, bytes, len) ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+	return fd < 0 && errno == EINVAL ? memfd_create("wasm-code", flags) : fd;
+}
+
+/* Nobody changes it any more. */
+static bool
+file_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS,
+	             F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+}
+
+/* A file of the bytes that cannot change any more; -1 when the system refuses. */
+static int
+file_make(const uint8_t *bytes, size_t len)
+{
+	int fd = file_open();
+
+	if (fd >= 0 && !(write_all(fd, bytes, len) && file_seal(fd))) {
 		int failed = errno;
 
 		(void)close(fd);
@@ -117,6 +129,11 @@ struct vm_code {
 	struct vm_engine *engine; /* whose memory this is */
 	struct artifact_header header;
 	int fd;
+
+	/* while it comes piece by piece */
+	size_t size_bytes;
+	struct hmac_sha256_ctx mac;
+	uint8_t front[sizeof(struct artifact_header)];
 };
 
 /*
@@ -361,17 +378,24 @@ native_new(struct vm_module *module, const struct vm_code *code, struct native_m
 }
 
 static enum vm_status
+mac_compare(const uint8_t mac[VM_MAC_BYTES], const uint8_t expected[VM_MAC_BYTES],
+            struct vm_error *err)
+{
+	if (!memeql_sec(mac, expected, VM_MAC_BYTES))
+		return vm_error_set(err, VM_E_MALFORMED, VM_NO_OFFSET,
+		                    "the artifact's MAC is wrong: it is damaged, or was made with "
+		                    "another key");
+	return VM_OK;
+}
+
+static enum vm_status
 mac_check(const uint8_t *artifact, size_t len, const uint8_t mac[VM_MAC_BYTES],
           const uint8_t key[VM_MAC_KEY_BYTES], struct vm_error *err)
 {
 	uint8_t expected[VM_MAC_BYTES];
 
 	vm_artifact_mac(key, artifact, len, expected);
-	if (!memeql_sec(mac, expected, sizeof(expected)))
-		return vm_error_set(err, VM_E_MALFORMED, VM_NO_OFFSET,
-		                    "the artifact's MAC is wrong: it is damaged, or was made with "
-		                    "another key");
-	return VM_OK;
+	return mac_compare(mac, expected, err);
 }
 
 /* An artifact that is not believed, to the header of one that is. */
@@ -413,21 +437,59 @@ code_init(struct vm_code *code, const struct vm_artifact *artifact,
 }
 
 enum vm_status
-vm_code_open(struct vm_engine *engine, const struct vm_artifact *artifact,
-             const uint8_t key[VM_MAC_KEY_BYTES], struct vm_code **out, struct vm_error *err)
+vm_code_new(struct vm_engine *engine, const uint8_t key[VM_MAC_KEY_BYTES], struct vm_code **out,
+            struct vm_error *err)
 {
 	struct vm_code *code = engine_alloc_zeroed(engine, 1, sizeof(*code));
 
 	if (code == NULL)
 		return vm_error_set(err, VM_E_NOMEM, VM_NO_OFFSET, "out of memory");
-	enum vm_status st = code_init(code, artifact, key, err);
-	if (st != VM_OK) {
+	code->fd = file_open();
+	if (code->fd < 0) {
+		enum vm_status st = refused(err, "no file in memory");
+
 		engine_free(engine, code);
 		return st;
 	}
+	hmac_sha256_set_key(&code->mac, VM_MAC_KEY_BYTES, key);
 	code->engine = vm_engine_ref(engine);
 	*out = code;
 	return VM_OK;
+}
+
+enum vm_status
+vm_code_add(struct vm_code *code, const uint8_t *bytes, size_t len, struct vm_error *err)
+{
+	if (len > ARTIFACT_BYTES_MAX - code->size_bytes)
+		return vm_error_set(err, VM_E_MALFORMED, VM_NO_OFFSET,
+		                    "artifact: has more than %llu bytes",
+		                    (unsigned long long)ARTIFACT_BYTES_MAX);
+	if (!write_all(code->fd, bytes, len))
+		return refused(err, "it cannot be written to a file in memory");
+	if (code->size_bytes < sizeof(code->front)) {
+		size_t room = sizeof(code->front) - code->size_bytes;
+
+		memcpy(code->front + code->size_bytes, bytes, len < room ? len : room);
+	}
+	hmac_sha256_update(&code->mac, len, bytes);
+	code->size_bytes += len;
+	return VM_OK;
+}
+
+enum vm_status
+vm_code_seal(struct vm_code *code, const uint8_t mac[VM_MAC_BYTES], struct vm_error *err)
+{
+	uint8_t found[VM_MAC_BYTES];
+
+	hmac_sha256_digest(&code->mac, sizeof(found), found);
+	enum vm_status st = mac_compare(mac, found, err);
+	if (st == VM_OK)
+		st = artifact_read_header(code->front, code->size_bytes, &code->header, err);
+	if (st == VM_OK)
+		st = host_check(&code->header, err);
+	if (st == VM_OK && !file_seal(code->fd))
+		st = refused(err, "no sealed file in memory");
+	return st;
 }
 
 void

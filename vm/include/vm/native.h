@@ -104,20 +104,26 @@ VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_load_native(
     struct vm_error *err);
 
 /*
- * An artifact that has been checked: its MAC is right, build and processor fit, and its bytes are in
- * memory that nobody can change. It can be opened on one thread while another gets the module.
+ * An artifact on its way from wherever it is kept, which one thread can read and check while another
+ * gets the module: vm_code_add takes its bytes piece by piece, in order, and what vm_code_seal has
+ * found to be right nobody can change any more. After a failure vm_code_free is all that is left.
  *
- * Returns what vm_module_attach does, but for what needs the module.
+ * Returns VM_E_NOMEM, VM_E_IO, VM_E_UNSUPPORTED; vm_code_add VM_E_MALFORMED when it becomes larger
+ * than artifacts are; vm_code_seal what vm_module_attach does, but for what needs the module.
  */
 struct vm_code;
-VM_EXPORT VM_MUST_CHECK enum vm_status vm_code_open(struct vm_engine *engine,
-                                                    const struct vm_artifact *artifact,
-                                                    const uint8_t key[VM_MAC_KEY_BYTES],
-                                                    struct vm_code **out, struct vm_error *err);
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_code_new(struct vm_engine *engine,
+                                                   const uint8_t key[VM_MAC_KEY_BYTES],
+                                                   struct vm_code **out, struct vm_error *err);
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_code_add(struct vm_code *code, const uint8_t *bytes,
+                                                   size_t len, struct vm_error *err);
+VM_EXPORT VM_MUST_CHECK enum vm_status vm_code_seal(struct vm_code *code,
+                                                    const uint8_t mac[VM_MAC_BYTES],
+                                                    struct vm_error *err);
 VM_EXPORT void vm_code_free(struct vm_code *code); /* NULL is fine */
 
 /*
- * vm_module_load_native with code that is open already, and stays the caller's.
+ * vm_module_load_native with code that has been sealed, and stays the caller's.
  *
  * With a digest (VM_DIGEST_BYTES; NULL: it is computed) the caller vouches that it is the SHA-256 of
  * these bytes, and that nobody changes them while this runs: both have to be certain, since it is
