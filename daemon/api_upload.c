@@ -3,8 +3,8 @@
  *
  * The digest is computed while the bytes arrive, so a module that is known is answered without
  * decoding it again. A new one is decoded and validated on a helper, then handed to the store;
- * only when the store says that it is durable the client hears 201. What comes in the text format is
- * made binary on a helper first: the binary is the module, and its digest the one that counts.
+ * only when the store says that it is durable the client hears 201. What comes in the text format
+ * is made binary on a helper first: the binary is the module, and its digest the one that counts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -140,8 +140,11 @@ static bool
 begin_type(struct upload *upload)
 {
 	/* A form only for uploads; what is put by digest is bytes. */
-	static const char *const types[] = { "application/wasm", "text/wat", "multipart/form-data" };
-	static const size_t counts[] = { [UPLOAD_POST] = 3, [UPLOAD_PUT] = 1, [UPLOAD_VALIDATE] = 2 };
+	static const char *const types[] = { "application/wasm", "text/wat",
+		                             "multipart/form-data" };
+	static const size_t counts[] = { [UPLOAD_POST] = 3,
+		                         [UPLOAD_PUT] = 1,
+		                         [UPLOAD_VALIDATE] = 2 };
 	int type = api_content_type(upload->request, types, counts[upload->kind], false);
 
 	upload->is_text = type == 1;

@@ -598,7 +598,8 @@ start(struct daemon *daemon, struct server_app *app, struct open_sockets *socket
 		return complain("cannot start", "no event descriptor");
 	start_timers(daemon);
 	start_signals(daemon);
-	return start_privileged(daemon, sockets) && start_plugins(daemon) && start_metrics(daemon) &&
+	return start_privileged(daemon, sockets) && start_plugins(daemon) &&
+	       start_metrics(daemon) &&
 	       start_engine(daemon, &linker) && start_registries(daemon, linker) &&
 	       start_store(daemon) && start_artifacts(daemon) && start_kv(daemon) &&
 	       start_pools(daemon) &&

@@ -40,8 +40,8 @@ enum metric_value {
 /*
  * Make all series, at zero. routes are the values of the label `route`, numbered from 0, plugins
  * those of the label `plugin`; both must outlive the process's use of metrics. Any may be NULL to
- * leave its number unused. version is for wasmedged_build_info. False: out of memory. Before it has been called the
- * other functions do nothing.
+ * leave its number unused. version is for wasmedged_build_info. False: out of memory. Before it
+ * has been called the other functions do nothing.
  */
 VM_MUST_CHECK bool metrics_init(const char *const *routes, size_t route_count,
 				const char *const *plugins, size_t plugin_count,

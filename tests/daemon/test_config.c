@@ -83,7 +83,8 @@ static const struct refused_case {
 	  "can be reached from other machines" },
 	{ "[limits]\nbuffered_bytes = 32MiB",
 	  "buffered_bytes must be at least module_bytes (64MiB)" },
-	{ "[plugins]\npath = /a:b", "t.conf:2: [plugins] path: expected absolute paths, found \"b\"" },
+	{ "[plugins]\npath = /a:b",
+	  "t.conf:2: [plugins] path: expected absolute paths, found \"b\"" },
 	{ "[plugins]\nreadable = /a b/c", "[plugins] readable: expected absolute paths" },
 	{ "[service]\ngroup = daemon", "[service] group is set, but not whose" },
 };

@@ -135,7 +135,8 @@ class Function:
         if wanted in NAN:
             value = rng.choice([0.0, -0.0, 1.0, -1.5, 0.5, 2.0**31, -2.0**31, 2.0**63, 1e30, 1e-30,
                                 1e-40, 3.4028234663852886e38, float("inf"), -float("inf"),
-                                rng.uniform(-1000, 1000), rng.uniform(-1, 1) * 2.0**rng.randrange(70)])
+                                rng.uniform(-1000, 1000),
+                                rng.uniform(-1, 1) * 2.0**rng.randrange(70)])
             return b"\x43" + struct.pack("<f", value) if wanted == F32 else (
                 b"\x44" + struct.pack("<d", value))
         return self.reference(wanted)

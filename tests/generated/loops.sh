@@ -3,7 +3,8 @@
 #
 # Seeds FIRST, FIRST + 1, ... COUNT of them (LOOPS_COUNT in the environment; 24, a quarter of them
 # in sanitized builds) of generate_loops.py, compared by tiers: results and what is left in memory
-# when a loop runs into its end. As many of generate_counters.py, whose counters the compiler changes.
+# when a loop runs into its end. As many of generate_counters.py, whose counters the compiler
+# changes.
 set -u
 : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" "${top_builddir:=.}" "${PYTHON:=python3}"
 : "${WAT2WASM:=wat2wasm}"

@@ -47,7 +47,7 @@ wait
 cat "$work"/*.log | grep -v '^[0-9]* passed,' | head -n 200
 passed=$(number passed) failed=$(number failed) skipped=$(number skipped)
 if [ "$failed" -gt 0 ]; then
-	echo "A module is made again by generate.py [--profile raw|large] SEED FILE; compare it with"
+	echo "A module is made again by generate.py [--profile raw|large] SEED FILE; compare with"
 	echo "$program FILE, and find the function with bisect.py FILE."
 fi
 wanted=$((count + count / 8 + count / 4))

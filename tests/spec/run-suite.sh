@@ -2,8 +2,8 @@
 # Run the specification's scripts that the engine has to pass whole, from the tarballs beside the
 # tree, which are unpacked once into the build folder. Skipped visibly where there are none.
 #
-# What cannot be run here may be skipped, but no more than that: the modules counted below, which use
-# features that no tier runs yet.
+# What cannot be run here may be skipped, but no more than that: the modules counted below, which
+# use features that no tier runs yet.
 #
 # The interpreter runs all groups, and so does native code, each level in one variant: with
 # SPEC_TIERS=all in the environment in both; in sanitized builds, where compiling is slow, only

@@ -26,8 +26,8 @@ chunk_init_llvm(void)
 	 * the position of what was merged is lost. Blocks that are only jumped to begin at
 	 * multiples of 16 bytes: how fast an interpreter's loop of a switch runs was a matter of
 	 * luck (from 0.9 to 2 times native), for 4 % more code. Following variables, of which there
-	 * are none, through the code is done in the cheaper of two ways. There are no attributes for
-	 * these, only options, which hold for all users of LLVM in the process.
+	 * are none, through the code is done in the cheaper of two ways. There are no attributes
+	 * for these, only options, which hold for all users of LLVM in the process.
 	 */
 	LLVMParseCommandLineOptions(sizeof options / sizeof options[0], options, NULL);
 }

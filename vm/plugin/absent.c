@@ -78,7 +78,8 @@ fail(struct stand_in *stand_in, struct vm_error *err)
 	char text[VM_ERROR_MESSAGE_MAX];
 
 	if (!atomic_exchange(&stand_in->is_told, true)) {
-		snprintf(text, sizeof text, "a guest called a function of it: %s", reason(stand_in));
+		snprintf(text, sizeof text, "a guest called a function of it: %s",
+		         reason(stand_in));
 		plugin_tell(stand_in->set, plugin, VM_PLUGIN_WARNING, text);
 	}
 	if (stand_in->row->answer == TRAPS)

@@ -197,7 +197,7 @@ bind(struct plugin_entry *entry)
 	return true;
 }
 
-/* Only what the embedder said wrong is a failure; of the plug-in itself, it is the entry's reason. */
+/* Only what the embedder said wrong is a failure; of the plug-in it is the entry's reason. */
 static enum vm_status
 entry_open(struct plugin_entry *entry, const struct vm_plugin *plugin,
            const struct vm_plugins_config *config, struct vm_error *err)
@@ -246,7 +246,8 @@ load_object(struct plugin_entry *entry)
 	/* The standard has no cast from an object to a function; POSIX wants it to work. */
 	*(void **)&descriptor = dlsym(entry->object, symbol);
 	if (descriptor == NULL) {
-		entry_fail(entry, "it has no function %s: it is not a plug-in of this name", symbol);
+		entry_fail(entry, "it has no function %s: it is not a plug-in of this name",
+		           symbol);
 		return NULL;
 	}
 	const struct vm_plugin *plugin = descriptor();

@@ -117,8 +117,8 @@ put_index_pair(struct parser *p, enum space space, struct bytes *out)
 }
 
 /*
- * memory.init x? y, table.init x? y: the segment comes last in the text and first in the binary. The
- * first index is of the other space only when there are two.
+ * memory.init x? y, table.init x? y: the segment comes last in the text and first in the binary.
+ * The first index is of the other space only when there are two.
  */
 static bool
 put_segment_and(struct parser *p, enum space segments, enum space others, struct bytes *out)
@@ -528,7 +528,8 @@ put_select(struct parser *p, struct bytes *out)
 static bool
 put_test(struct parser *p, enum vm_op op, struct bytes *out)
 {
-	const enum vm_op nullable = op == VM_OP_REF_TEST ? VM_OP_REF_TEST_NULL : VM_OP_REF_CAST_NULL;
+	const enum vm_op nullable =
+	    op == VM_OP_REF_TEST ? VM_OP_REF_TEST_NULL : VM_OP_REF_CAST_NULL;
 	vm_valtype type;
 
 	if (!parse_reftype(p, &type))
@@ -547,7 +548,8 @@ put_cast_branch(struct parser *p, struct bytes *out)
 
 	if (!parse_label(p, &label) || !parse_reftype(p, &from) || !parse_reftype(p, &to))
 		return false;
-	bytes_put_u8(out, (uint8_t)(vm_valtype_is_nullable(from) | vm_valtype_is_nullable(to) << 1));
+	bytes_put_u8(out, (uint8_t)(vm_valtype_is_nullable(from) |
+	                            vm_valtype_is_nullable(to) << 1));
 	bytes_put_u32(out, label);
 	put_heaptype(out, vm_valtype_heap(from));
 	put_heaptype(out, vm_valtype_heap(to));

@@ -129,7 +129,8 @@ parse_index(struct parser *p, enum space space, uint32_t *out)
 		return false;
 	if (symbol->index[space] == NO_INDEX)
 		return fail(p, "unknown %s %.*s", space_names[space],
-		            (int)(token_of(p)->len < 60 ? token_of(p)->len : 60), token_of(p)->text);
+		            (int)(token_of(p)->len < 60 ? token_of(p)->len : 60),
+		            token_of(p)->text);
 	*out = symbol->index[space];
 	return next_token(p);
 }

@@ -467,9 +467,10 @@ static uint64_t
 hash_signature(const struct parser *p, const vm_valtype *params, size_t param_count,
                const vm_valtype *results, size_t result_count)
 {
-	return hash_strings(&p->symbols.key,
-	                    (struct vm_str){ (const char *)params, param_count * sizeof *params },
-	                    (struct vm_str){ (const char *)results, result_count * sizeof *results });
+	const struct vm_str first = { (const char *)params, param_count * sizeof *params };
+	const struct vm_str second = { (const char *)results, result_count * sizeof *results };
+
+	return hash_strings(&p->symbols.key, first, second);
 }
 
 static bool

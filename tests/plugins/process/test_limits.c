@@ -52,7 +52,8 @@ load_guest(void)
 		return NULL;
 	size_t len = fread(bytes, 1, sizeof bytes, file);
 	fclose(file);
-	ck_assert_msg(vm_module_load(engine, bytes, len, &module, &err) == VM_OK, "%s", err.message);
+	ck_assert_msg(vm_module_load(engine, bytes, len, &module, &err) == VM_OK, "%s",
+	              err.message);
 	return module;
 }
 

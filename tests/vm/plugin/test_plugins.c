@@ -319,7 +319,8 @@ START_TEST(addresses_outside_of_the_memory_trap)
 
 	load(&config);
 	struct vm_instance *instance = instantiate(guest, sizeof guest, &store);
-	ck_assert_int_eq(call(instance, "shout", ranges[_i][0], ranges[_i][1], NULL, &err), VM_TRAP);
+	ck_assert_int_eq(call(instance, "shout", ranges[_i][0], ranges[_i][1], NULL, &err),
+	                 VM_TRAP);
 	ck_assert_int_eq(err.trap, VM_TRAP_MEMORY_BOUNDS);
 	vm_store_free(store);
 	unload();

@@ -1,8 +1,8 @@
 /*
  * test_text.c - text becomes the bytes it stands for, or is refused at the right place.
  *
- * The specification's own scripts (tests/spec) cover the grammar; here are the choices that it leaves
- * to us, places of errors, and what happens without memory.
+ * The specification's own scripts (tests/spec) cover the grammar; here are the choices that it
+ * leaves to us, places of errors, and what happens without memory.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +108,8 @@ static const struct refusal {
 	const char *message;
 } refusals[] = {
 	{ "(module", VM_E_MALFORMED, 7, "line 1, column 8: the text ends, expected ) behind" },
-	{ "(module)\n  x", VM_E_MALFORMED, 11, "line 2, column 3: unexpected `x`, expected the end" },
+	{ "(module)\n  x", VM_E_MALFORMED, 11,
+	  "line 2, column 3: unexpected `x`, expected the end" },
 	{ "(func\n\t(i32.adx))", VM_E_MALFORMED, 8,
 	  "line 2, column 3: unexpected `i32.adx`, expected an instruction" },
 	{ "(func\r\n\r\xc3\xa9)", VM_E_MALFORMED, 8, "line 3, column 1: unexpected character" },
@@ -215,7 +216,8 @@ START_TEST(nesting_needs_no_stack)
 		char *text = nested(shapes[i][0], shapes[i][1], shapes[i][2], 200000);
 		uint8_t *bytes;
 		size_t len;
-		enum vm_status st = vm_text_parse(engine, text, strlen(text), 0, &bytes, &len, &err);
+		enum vm_status st =
+		    vm_text_parse(engine, text, strlen(text), 0, &bytes, &len, &err);
 		ck_assert_msg(st == VM_OK, "%s: %s", shapes[i][0], err.message);
 		vm_text_free(engine, bytes);
 		free(text);

@@ -104,9 +104,10 @@ VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_load_native(
     struct vm_error *err);
 
 /*
- * An artifact on its way from wherever it is kept, which one thread can read and check while another
- * gets the module: vm_code_add takes its bytes piece by piece, in order, and what vm_code_seal has
- * found to be right nobody can change any more. After a failure vm_code_free is all that is left.
+ * An artifact on its way from wherever it is kept, which one thread can read and check while
+ * another gets the module: vm_code_add takes its bytes piece by piece, in order, and what
+ * vm_code_seal has found to be right nobody can change any more. After a failure vm_code_free is
+ * all that is left.
  *
  * Returns VM_E_NOMEM, VM_E_IO, VM_E_UNSUPPORTED; vm_code_add VM_E_MALFORMED when it becomes larger
  * than artifacts are; vm_code_seal what vm_module_attach does, but for what needs the module.
@@ -125,8 +126,8 @@ VM_EXPORT void vm_code_free(struct vm_code *code); /* NULL is fine */
 /*
  * vm_module_load_native with code that has been sealed, and stays the caller's.
  *
- * With a digest (VM_DIGEST_BYTES; NULL: it is computed) the caller vouches that it is the SHA-256 of
- * these bytes, and that nobody changes them while this runs: both have to be certain, since it is
+ * With a digest (VM_DIGEST_BYTES; NULL: it is computed) the caller vouches that it is the SHA-256
+ * of these bytes, and that nobody changes them while this runs: both have to be certain, since it is
  * all that says which bytes were validated when the code was made.
  */
 VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_load_code(

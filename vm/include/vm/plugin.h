@@ -303,10 +303,10 @@ vm_plugin_write(const struct vm_plugin_call *call, int stream, const void *data,
 }
 
 /*
- * An operation of this plug-in (plugin NULL) or of another one, by name. The reply is cleared by the
- * caller with vm_plugin_reply_clear. Fails as the operation does; and with VM_E_UNSUPPORTED when
- * there is none of that name, VM_E_IO when the process that did it ended, VM_TRAP when the guest was
- * stopped meanwhile. The request's tenant is that of the guest, whatever it says.
+ * An operation of this plug-in (plugin NULL) or of another one, by name. The reply is cleared by
+ * the caller with vm_plugin_reply_clear. Fails as the operation does; and with VM_E_UNSUPPORTED
+ * when there is none of that name, VM_E_IO when the process that did it ended, VM_TRAP when the
+ * guest was stopped meanwhile. The request's tenant is that of the guest, whatever it says.
  */
 static inline enum vm_status
 vm_plugin_operate(const struct vm_plugin_call *call, const char *plugin, const char *operation,

@@ -26,8 +26,8 @@ struct vm_plugins_setting {
 };
 
 struct vm_plugins_config {
-	/* Folders, separated by ':'. NULL: $WASMEDGE_PLUGIN_PATH (not for a program with privileges of
-	 * its own), else the installed folder. "": none. */
+	/* Folders, separated by ':'. NULL: $WASMEDGE_PLUGIN_PATH (not for a program with privileges
+	 * of its own), else the installed folder. "": none. */
 	const char *path;
 	/* Linked into the program; they come before what the path has. */
 	const struct vm_plugin *const *linked;
@@ -35,18 +35,18 @@ struct vm_plugins_config {
 	const char *const *forbidden; /* names that are not to be loaded: entries that say so */
 	size_t forbidden_count;
 	const char *wanted; /* the only one that is to be loaded; NULL: all */
-	const char *const *dummies; /* names of plug-ins, not loaded either: their functions do nothing
-	                               and all return 0 */
+	const char *const *dummies; /* names of plug-ins, not loaded either: their functions do
+	                               nothing and all return 0 */
 	size_t dummy_count;
-	const struct vm_plugins_setting *settings; /* a later one of the same option wins; of a LIST,
-	                                              adds to it */
+	const struct vm_plugins_setting *settings; /* a later one of the same option wins; of a
+	                                              LIST, adds to it */
 	size_t setting_count;
 	/* Where messages for the operator go; NULL: nowhere. Any thread calls it. */
 	void (*log)(void *env, const char *plugin, enum vm_plugin_level level, const char *text);
 	void *log_env;
 	/*
-	 * Run an operation with VM_PLUGIN_SANDBOX elsewhere, for a guest of the store, or for nobody
-	 * (NULL). NULL: it runs where it is called.
+	 * Run an operation with VM_PLUGIN_SANDBOX elsewhere, for a guest of the store, or for
+	 * nobody (NULL). NULL: it runs where it is called.
 	 */
 	enum vm_status (*elsewhere)(void *env, struct vm_store *store, const char *plugin,
 	                            const char *operation, const struct vm_plugin_request *request,
@@ -72,7 +72,7 @@ struct vm_plugins_info {
 	const char *name;
 	const char *path; /* of its file; NULL when it is linked in */
 	const struct vm_plugin *plugin; /* NULL when it could not be loaded */
-	const char *why_not; /* why it, or something that it needs, is not there; NULL when all is well */
+	const char *why_not; /* why it, or something that it needs, is not there; NULL: all is well */
 };
 
 VM_EXPORT uint32_t vm_plugins_count(const struct vm_plugins *plugins);
@@ -101,8 +101,8 @@ VM_EXPORT VM_MUST_CHECK enum vm_status vm_plugins_define_imports(struct vm_plugi
                                                                  struct vm_error *err);
 
 /*
- * Say on whose behalf a store runs; without it, nobody's in particular (""). To be called before the
- * guest runs. The text is copied. Returns VM_E_ARGUMENT when it was said before; VM_E_NOMEM.
+ * Say on whose behalf a store runs; without it, nobody's in particular (""). To be called before
+ * the guest runs. The text is copied. Returns VM_E_ARGUMENT when it was said before; VM_E_NOMEM.
  */
 VM_EXPORT VM_MUST_CHECK enum vm_status vm_plugins_attach(struct vm_plugins *plugins,
                                                          struct vm_store *store,

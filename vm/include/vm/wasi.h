@@ -87,8 +87,8 @@ VM_EXPORT VM_MUST_CHECK enum vm_status vm_wasi_attach(struct vm_store *store,
                                                       struct vm_error *err);
 
 /*
- * Write all bytes to what the guest has as standard output (1) or error (2), as a write of the guest
- * would. Without WASI state, or when the guest has closed it, they go nowhere.
+ * Write all bytes to what the guest has as standard output (1) or error (2), as a write of the
+ * guest would. Without WASI state, or when the guest has closed it, they go nowhere.
  *
  * Returns VM_TRAP as a writer of the embedder does, or when the store is stopped while it waits
  *         VM_E_IO the system refused
