@@ -17,6 +17,13 @@ str_compare(struct vm_str a, struct vm_str b)
 	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+/* The same as a text of C. */
+static inline bool
+str_is(struct vm_str str, const char *text)
+{
+	return str.len == strlen(text) && memcmp(str.data, text, str.len) == 0;
+}
+
 static inline bool
 str_equal(struct vm_str a, struct vm_str b)
 {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "vm/base/str.h"
 #include "vm/plugin/set.h"
 
 #define TRAPS INT32_MIN
@@ -27,12 +28,6 @@ struct stand_in {
 	const struct row *row;
 	atomic_bool is_told; /* the operator knows */
 };
-
-static bool
-str_is(struct vm_str str, const char *text)
-{
-	return str.len == strlen(text) && memcmp(str.data, text, str.len) == 0;
-}
 
 int
 absent_find(struct vm_str module, struct vm_str name)

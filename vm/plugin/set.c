@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "vm/base/str.h"
 
 #define SUFFIX ".so"
 #define SYMBOL_PREFIX "vm_plugin_"
@@ -542,12 +543,6 @@ vm_plugins_info(struct vm_plugins *set, uint32_t index, struct vm_plugins_info *
 }
 
 /* --- imports -------------------------------------------------------------------------------- */
-
-static bool
-str_is(struct vm_str str, const char *text)
-{
-	return str.len == strlen(text) && memcmp(str.data, text, str.len) == 0;
-}
 
 static struct bound_func *
 find_func(const struct plugin_entry *entry, const struct vm_import *import)

@@ -127,8 +127,8 @@ VM_EXPORT void vm_code_free(struct vm_code *code); /* NULL is fine */
  * vm_module_load_native with code that has been sealed, and stays the caller's.
  *
  * With a digest (VM_DIGEST_BYTES; NULL: it is computed) the caller vouches that it is the SHA-256
- * of these bytes, and that nobody changes them while this runs: both have to be certain, since it is
- * all that says which bytes were validated when the code was made.
+ * of these bytes, and that nobody changes them while this runs: both have to be certain, since it
+ * is all that says which bytes were validated when the code was made.
  */
 VM_EXPORT VM_MUST_CHECK enum vm_status vm_module_load_code(
     struct vm_engine *engine, const uint8_t *bytes, size_t len, const uint8_t *digest,

@@ -72,7 +72,7 @@ struct vm_plugins_info {
 	const char *name;
 	const char *path; /* of its file; NULL when it is linked in */
 	const struct vm_plugin *plugin; /* NULL when it could not be loaded */
-	const char *why_not; /* why it, or something that it needs, is not there; NULL: all is well */
+	const char *why_not; /* why it, or what it needs, is not there; NULL: all is well */
 };
 
 VM_EXPORT uint32_t vm_plugins_count(const struct vm_plugins *plugins);
