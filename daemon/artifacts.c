@@ -172,6 +172,8 @@ struct chore {
 	struct digest module;
 	int64_t id;
 	bool is_metered;
+	struct cache_use *uses; /* malloc()ed, or NULL */
+	size_t use_count;
 };
 
 static void
@@ -179,12 +181,16 @@ submit_chore(struct artifacts *artifacts, const struct chore *chore, void (*run)
 {
 	struct chore *copy = malloc(sizeof *copy);
 
-	if (copy == NULL)
+	if (copy == NULL) {
+		free(chore->uses);
 		return;
+	}
 	*copy = *chore;
 	copy->artifacts = artifacts;
-	if (!artifacts_submit(artifacts, &copy->job, run))
+	if (!artifacts_submit(artifacts, &copy->job, run)) {
+		free(chore->uses);
 		free(copy);
+	}
 }
 
 static void
@@ -193,6 +199,16 @@ run_touch(struct job *job)
 	struct chore *chore = (struct chore *)job;
 
 	cache_touch(chore->artifacts->cache, chore->id);
+	free(chore);
+}
+
+static void
+run_touch_used(struct job *job)
+{
+	struct chore *chore = (struct chore *)job;
+
+	cache_touch_used(chore->artifacts->cache, chore->uses, chore->use_count);
+	free(chore->uses);
 	free(chore);
 }
 
@@ -212,6 +228,13 @@ run_pin(struct job *job)
 
 	(void)cache_pin(chore->artifacts->cache, &chore->module, chore->is_metered);
 	free(chore);
+}
+
+void
+artifacts_used(struct artifacts *artifacts, struct cache_use *uses, size_t count)
+{
+	submit_chore(artifacts, &(struct chore){ .uses = uses, .use_count = count },
+	             run_touch_used);
 }
 
 void

@@ -86,6 +86,9 @@ struct artifact_offer {
 bool artifacts_accept(struct artifacts *artifacts, const struct artifact_offer *offer,
                       struct vm_error *err);
 
+/* These were called since the last time, and are evicted later than others. Takes uses over. */
+void artifacts_used(struct artifacts *artifacts, struct cache_use *uses, size_t count);
+
 /* The module was deleted: forget its artifacts, in a moment. Loop's thread. */
 void artifacts_forget(struct artifacts *artifacts, const struct digest *module);
 

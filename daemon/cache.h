@@ -103,6 +103,13 @@ enum cache_found cache_find_into(struct cache *cache, const struct digest *modul
 /* An artifact was put to use: it is evicted later than others. */
 void cache_touch(struct cache *cache, int64_t id);
 
+/* What cache_find gives is in use still: the same for many, without counting. */
+struct cache_use {
+	struct digest module;
+	bool is_metered;
+};
+void cache_touch_used(struct cache *cache, const struct cache_use *uses, size_t count);
+
 /* An artifact did not stand the check: it goes, and is counted as damaged. */
 void cache_discard(struct cache *cache, const struct cache_artifact *artifact, const char *why);
 

@@ -636,6 +636,8 @@ stop(struct daemon *daemon)
 	store_close(daemon->store);
 	jobpool_free(daemon->helpers);
 	kv_stop(daemon->kv);
+	if (daemon->artifacts != NULL)
+		programs_tell_used(daemon->programs);
 	artifacts_stop(daemon->artifacts);
 	server_close(daemon->server);
 	close_handles(daemon);

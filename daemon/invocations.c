@@ -15,6 +15,7 @@
 #define KEPT_BYTES_MAX 67108864   /* and their bytes */
 #define HOUSEKEEPING_MS 1000
 #define PRUNE_EVERY 60            /* rounds of housekeeping */
+#define TELL_USED_EVERY 180
 
 struct invocations {
 	struct daemon *daemon;
@@ -293,7 +294,9 @@ housekeeping(uv_timer_t *timer)
 		if (inv->is_unsaved)
 			save_end(inv);
 	trim(all);
-	if (++all->rounds % PRUNE_EVERY != 0)
+	if (++all->rounds % TELL_USED_EVERY == 0)
+		programs_tell_used(daemon->programs);
+	if (all->rounds % PRUNE_EVERY != 0)
 		return;
 	int64_t kept_us = (int64_t)daemon->config->store_invocations_kept * 1000;
 	int64_t before_us = clock_unix_us() - kept_us;
@@ -797,6 +800,8 @@ on_program(struct program_waiter *waiter, struct program *program,
 
 	inv->phase.load_us = clock_monotonic_us() - inv->queued_at;
 	inv->program = program;
+	if (program != NULL)
+		program_note_call(program, inv->limits.fuel != 0);
 	if (program != NULL && program_wants_code(program, inv->limits.fuel != 0))
 		compiler_used(inv->daemon->compiler, program, inv->limits.fuel != 0);
 	if (program == NULL)

@@ -300,6 +300,33 @@ programs_drop(struct programs *programs, const struct digest *digest)
 	report(programs);
 }
 
+void
+program_note_call(struct program *program, bool is_metered)
+{
+	program->was_called[is_metered] = true;
+}
+
+void
+programs_tell_used(struct programs *programs)
+{
+	struct cache_use *uses = calloc(2 * programs->count + 1, sizeof *uses);
+	size_t count = 0;
+
+	if (uses == NULL)
+		return;
+	for (struct program *p = programs->newest; p != NULL; p = p->older)
+		for (int is_metered = 0; is_metered < 2; is_metered++) {
+			if (p->was_called[is_metered] &&
+			    vm_module_has_native(p->module, is_metered))
+				uses[count++] = (struct cache_use){ p->digest, is_metered };
+			p->was_called[is_metered] = false;
+		}
+	if (count > 0)
+		artifacts_used(programs->daemon->artifacts, uses, count);
+	else
+		free(uses);
+}
+
 bool
 programs_in_use(struct programs *programs, const struct digest *digest)
 {

@@ -36,6 +36,7 @@ struct program {
 	/* the cache's own */
 	atomic_uint refs;
 	bool is_cached;
+	bool was_called[2]; /* since programs_tell_used; plain, metered */
 	struct program *hash_next;
 	struct program *newer; /* by last use */
 	struct program *older;
@@ -84,6 +85,11 @@ struct program *program_link(struct programs *programs, struct vm_module *module
 void programs_keep(struct programs *programs, struct program *program);
 /* Forget a module that was deleted. */
 void programs_drop(struct programs *programs, const struct digest *digest);
+
+/* A call of that variant begins. */
+void program_note_call(struct program *program, bool is_metered);
+/* Have the cache of native code know which programs were called since the last time. */
+void programs_tell_used(struct programs *programs);
 
 /* Make room for a changed bound. */
 void programs_trim(struct programs *programs);

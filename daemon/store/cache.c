@@ -558,6 +558,21 @@ cache_touch(struct cache *cache, int64_t id)
 }
 
 void
+cache_touch_used(struct cache *cache, const struct cache_use *uses, size_t count)
+{
+	int64_t now_us = clock_unix_us();
+	struct db *db = acquire_writer(cache);
+
+	if (db == NULL)
+		return;
+	for (size_t i = 0; i < count; i++)
+		db_run(db, SQL_ARTIFACT_USED, FIT_FORMAT "ti",
+		       FIT_ARGUMENTS(cache, &uses[i].module), variant_of(uses[i].is_metered),
+		       now_us);
+	(void)release_writer(cache);
+}
+
+void
 cache_discard(struct cache *cache, const struct cache_artifact *artifact, const char *why)
 {
 	tell(cache, CACHE_DAMAGED, &artifact->module, why);

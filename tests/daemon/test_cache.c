@@ -240,6 +240,35 @@ START_TEST(the_least_recently_used_goes)
 }
 END_TEST
 
+START_TEST(what_is_in_use_is_not_the_oldest)
+{
+	struct cache_artifact before, found;
+	struct cache *cache = open_as(7, 3, 3000);
+
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(put(cache, i, i == 1, VM_COMPILE_BEST, 1000));
+	ck_assert_int_eq(find(cache, 2, false, &before), CACHE_HIT);
+	usleep(2000); /* times are microseconds */
+	const struct cache_use uses[] = {
+		{ module_of(0), false },
+		{ module_of(1), true },
+		{ module_of(2), true }, /* of which there is nothing */
+		{ module_of(9), false },
+	};
+	cache_touch_used(cache, uses, sizeof uses / sizeof uses[0]);
+	ck_assert_int_eq(find(cache, 2, false, &found), CACHE_HIT);
+	ck_assert_int_eq(found.used_us, before.used_us);
+	ck_assert_int_eq(find(cache, 1, true, &found), CACHE_HIT);
+	ck_assert_int_gt(found.used_us, before.used_us);
+	ck_assert_uint_eq(found.uses, 0);
+	ck_assert(put(cache, 3, false, VM_COMPILE_BEST, 1000));
+	ck_assert_int_eq(find(cache, 2, false, NULL), CACHE_MISS);
+	ck_assert_int_eq(find(cache, 0, false, NULL), CACHE_HIT);
+	ck_assert_int_eq(find(cache, 1, true, NULL), CACHE_HIT);
+	cache_close(cache);
+}
+END_TEST
+
 START_TEST(artifacts_are_removed_one_by_one_or_all)
 {
 	struct digest first = module_of(1), second = module_of(2);
@@ -405,6 +434,7 @@ unit_suite(void)
 	tcase_add_test(tcase, the_better_level_is_found_first);
 	tcase_add_test(tcase, the_same_key_is_replaced);
 	tcase_add_test(tcase, the_least_recently_used_goes);
+	tcase_add_test(tcase, what_is_in_use_is_not_the_oldest);
 	tcase_add_test(tcase, artifacts_are_removed_one_by_one_or_all);
 	tcase_add_test(tcase, a_pinned_variant_stays_pinned);
 	tcase_add_loop_test(tcase, a_file_that_is_none_of_ours_is_moved_aside, 0, 3);

@@ -142,6 +142,13 @@ def artifact_ids(path):
     return found
 
 
+def artifact_times(path):
+    connection = sqlite3.connect(path)
+    found = [row[0] for row in connection.execute("SELECT used_us FROM artifact")]
+    connection.close()
+    return found
+
+
 # --- the real compiler ------------------------------------------------------------------------
 
 
@@ -418,6 +425,23 @@ def test_the_least_recently_used_code_goes(_):
             equal(call(daemon, "t/m:%d" % number)["tier"], "native")
         equal(inspect(daemon, "t/m:0")["artifacts"], [])
         equal(len(inspect(daemon, "t/m:3")["artifacts"]), 1)
+
+
+def test_code_that_is_called_is_not_old(_):
+    """Its time of use is that of calls too, and not only of loading it."""
+    need_compiler()
+    with Service() as daemon:
+        digest = daemon.upload(CALC, "t/m:1")
+        wait_for_state(daemon, digest, "ready")
+        equal(call(daemon, "t/m:1", "add", [2, 40])["tier"], "native")
+        execute(cache_path(daemon), "UPDATE artifact SET used_us = 1")
+        daemon.stop()
+        check(artifact_times(cache_path(daemon)) > [1])
+
+        daemon.start()  # and what nobody calls stays as it was
+        execute(cache_path(daemon), "UPDATE artifact SET used_us = 1")
+        daemon.stop()
+        equal(artifact_times(cache_path(daemon)), [1])
 
 
 def test_a_deleted_module_leaves_no_code(_):
