@@ -176,7 +176,7 @@ plugins_write_versions(const struct runner *runner, const char *path)
 	for (uint32_t i = 0; i < vm_plugins_count(plugins); i++) {
 		struct vm_plugins_info info;
 
-		vm_plugins_info(plugins, i, &info);
+		vm_plugins_look(plugins, i, &info);
 		if (info.plugin == NULL || info.path == NULL)
 			continue;
 		text_write_c(stdout, info.path);
