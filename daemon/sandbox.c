@@ -900,8 +900,12 @@ static bool
 is_alive(const struct process *process)
 {
 	struct pollfd fd = { .fd = process->socket, .events = POLLIN };
+	siginfo_t ended = { 0 };
 
-	return poll(&fd, 1, 0) == 0;
+	/* It may have ended before its end of the socket is seen to be closed. */
+	return poll(&fd, 1, 0) == 0 &&
+	       waitid(P_PID, (id_t)process->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       ended.si_pid == 0;
 }
 
 /* Large ones are given back to the system. */

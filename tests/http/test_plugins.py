@@ -510,16 +510,11 @@ def test_idle_processes_end(_):
 
 
 def test_one_that_dies_while_it_is_idle_costs_nothing(d):
-    lost = 0
     for _ in range(5):
         pid = pid_of(d)
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: children(d).get(pid, "Z") == "Z", what="its end")
-        reply = call(d, "who")
-        lost += reply.status == 502
-        check(reply.status in (200, 502), reply)
-    # on a machine with its hands full one may be handed a request in the moment of its end
-    check(lost <= 1, "lost", lost)
+        output(call(d, "who"))
     wait_for(lambda: "Z" not in children(d).values(), 5, "no zombie")
 
 
